@@ -1,0 +1,30 @@
+import type { Annotations } from './annotations.ts'
+import type { Digest } from './digest.ts'
+import type { Platform } from './platform.ts'
+
+/**
+ * What is known of a piece of content before its bytes are there.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
+ */
+export interface Descriptor {
+  readonly mediaType: string
+  readonly digest: Digest
+  /** In bytes. */
+  readonly size: number
+  readonly urls?: readonly string[]
+  readonly annotations?: Annotations
+  /** The content itself in base64. Untrusted until its size and digest are verified. */
+  readonly data?: string
+  readonly artifactType?: string
+  readonly platform?: Platform
+}
+
+/** The descriptor without what its parent says about it: media type, digest and size, which identify a node. */
+export function plainDescriptor({ mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType, digest, size }
+}
+
+/** True for two descriptors of one node: the same media type, digest and size. */
+export function sameNode(a: Descriptor, b: Descriptor): boolean {
+  return a.digest === b.digest && a.mediaType === b.mediaType && a.size === b.size
+}

@@ -1,0 +1,194 @@
+import { z } from 'zod'
+import { InvalidManifestError } from '../errors.ts'
+import type { Annotations } from './annotations.ts'
+import type { Descriptor } from './descriptor.ts'
+import { isDigest } from './digest.ts'
+import { parseStrictJson, type JsonLimits } from './strict-json.ts'
+
+/** What a graph needs to know of a manifest. */
+export interface ManifestFacts {
+  /** The manifest that this one is about. A subject need not exist. */
+  readonly subject?: Descriptor | undefined
+  /** Every other descriptor, in the order of the document. */
+  readonly contains: readonly Descriptor[]
+  /** The config of an image; it stands in `contains` too. */
+  readonly config?: Descriptor | undefined
+  /** The manifest's own artifact type; for an image without one, the media type of its config. */
+  readonly artifactType?: string | undefined
+  readonly annotations?: Annotations | undefined
+}
+
+/**
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md, and Docker's schema 2, whose fields are the same.
+ * Error: INVALID_MANIFEST.
+ */
+export function readImageManifest(bytes: Uint8Array, mediaType: string, limits?: JsonLimits): ManifestFacts {
+  const { config, layers, ...document } = readDocument(bytes, mediaType, limits)
+  refuseFields(document, ['manifests', 'blobs', 'fsLayers'])
+  if (config === undefined) throw new InvalidManifestError('it has no config')
+  return {
+    subject: document.subject,
+    contains: [config, ...(layers ?? [])],
+    config,
+    artifactType: document.artifactType ?? config.mediaType,
+    annotations: document.annotations,
+  }
+}
+
+/**
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md, and Docker's manifest list.
+ * Error: INVALID_MANIFEST.
+ */
+export function readImageIndex(bytes: Uint8Array, mediaType: string, limits?: JsonLimits): ManifestFacts {
+  const { manifests, ...document } = readDocument(bytes, mediaType, limits)
+  refuseFields(document, ['config', 'layers', 'blobs', 'fsLayers'])
+  return {
+    subject: document.subject,
+    contains: manifests ?? [],
+    artifactType: document.artifactType,
+    annotations: document.annotations,
+  }
+}
+
+/**
+ * The artifact manifest of the release candidates of image-spec 1.1.
+ * Error: INVALID_MANIFEST.
+ */
+export function readArtifactManifest(
+  bytes: Uint8Array,
+  mediaType: string,
+  limits?: JsonLimits,
+): ManifestFacts {
+  const { blobs, ...document } = readDocument(bytes, mediaType, limits)
+  refuseFields(document, ['config', 'layers', 'manifests', 'fsLayers'])
+  return {
+    subject: document.subject,
+    contains: blobs ?? [],
+    artifactType: document.artifactType,
+    annotations: document.annotations,
+  }
+}
+
+/** Fails unless a descriptor from outside is well formed. Error: INVALID_MANIFEST. */
+export function assertDescriptor(descriptor: Descriptor): void {
+  parseWith(descriptorSchema, descriptor)
+}
+
+/** The own media type of a JSON document that claims to be a manifest, for registries whose Content-Type says nothing. */
+export function declaredMediaType(bytes: Uint8Array, limits?: JsonLimits): string | undefined {
+  const parsed = z.object({ mediaType: z.string() }).safeParse(parseStrictJson(bytes, limits))
+  return parsed.success ? parsed.data.mediaType : undefined
+}
+
+/** One client would read the one list, another client the other (CVE-2021-41190). */
+function refuseFields(document: Document, names: readonly (keyof Document)[]): void {
+  const stray = names.find((name) => document[name] !== undefined)
+  if (stray !== undefined)
+    throw new InvalidManifestError(`it has the field ${stray}, which belongs to another type`)
+}
+
+const annotationsSchema = z.custom<Annotations>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text) => typeof text === 'string'),
+  'expected an object of strings',
+)
+
+const platformFields = {
+  architecture: optional(z.string()),
+  os: optional(z.string()),
+  'os.version': optional(z.string()),
+  'os.features': optional(z.array(z.string())),
+  variant: optional(z.string()),
+}
+
+const descriptorFields = {
+  mediaType: z.string().min(1),
+  digest: z.string().refine(isDigest, 'not a digest of a supported algorithm'),
+  size: z.int().nonnegative(),
+  urls: optional(z.array(z.string())),
+  annotations: optional(annotationsSchema),
+  data: optional(z.string()),
+  artifactType: optional(z.string()),
+  platform: optional(exactObject(platformFields)),
+}
+
+const descriptorSchema = exactObject(descriptorFields) as unknown as z.ZodType<Descriptor>
+
+const documentFields = {
+  schemaVersion: optional(z.literal(2)),
+  mediaType: optional(z.string()),
+  artifactType: optional(z.string()),
+  config: optional(descriptorSchema),
+  layers: optional(z.array(descriptorSchema)),
+  manifests: optional(z.array(descriptorSchema)),
+  blobs: optional(z.array(descriptorSchema)),
+  fsLayers: z.unknown(),
+  subject: optional(descriptorSchema),
+  annotations: optional(annotationsSchema),
+}
+
+interface Document {
+  readonly mediaType?: string
+  readonly artifactType?: string
+  readonly config?: Descriptor
+  readonly layers?: readonly Descriptor[]
+  readonly manifests?: readonly Descriptor[]
+  readonly blobs?: readonly Descriptor[]
+  readonly fsLayers?: unknown
+  readonly subject?: Descriptor
+  readonly annotations?: Annotations
+}
+
+const documentSchema = exactObject(documentFields) as unknown as z.ZodType<Document>
+
+/** Null is what Go writes for an empty list or a missing pointer, and reads as absent. */
+function optional<T>(schema: z.ZodType<T>): z.ZodOptional<z.ZodNullable<z.ZodType<T>>> {
+  return schema.nullable().optional()
+}
+
+/**
+ * An object of known fields, without those that are null, unknown ones left out. Go matches names of fields without
+ * regard to case and JavaScript does not, so a name that only differs in case from a known one is refused.
+ */
+function exactObject(fields: z.ZodRawShape): z.ZodType<Record<string, unknown>> {
+  const names = new Map(Object.keys(fields).map((name) => [foldCase(name), name]))
+  return z
+    .unknown()
+    .superRefine((value, context) => {
+      if (typeof value !== 'object' || value === null) return
+      for (const key of Object.keys(value)) {
+        const name = names.get(foldCase(key))
+        if (name !== undefined && name !== key) {
+          context.addIssue(`${JSON.stringify(key)} and ${JSON.stringify(name)} are one field to some clients`)
+        }
+      }
+    })
+    .pipe(z.object(fields))
+    .transform((value) =>
+      Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null && field !== undefined)),
+    )
+}
+
+/** As Go's encoding/json folds: it takes U+017F for an s and U+212A for a k. */
+function foldCase(name: string): string {
+  return name.toUpperCase().toLowerCase()
+}
+
+function readDocument(bytes: Uint8Array, mediaType: string, limits: JsonLimits | undefined): Document {
+  const document = parseWith(documentSchema, parseStrictJson(bytes, limits))
+  if (document.mediaType !== undefined && document.mediaType !== mediaType) {
+    throw new InvalidManifestError(`it calls itself ${JSON.stringify(document.mediaType)}`)
+  }
+  return document
+}
+
+function parseWith<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const place = issue?.path.map(String).join('.') ?? ''
+  throw new InvalidManifestError(`${place === '' ? '' : `${place}: `}${issue?.message ?? 'malformed'}`)
+}

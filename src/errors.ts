@@ -1,0 +1,164 @@
+import type { Descriptor } from './content/descriptor.ts'
+
+/** The stable names of everything that can go wrong. Match on `error.code`, never on a message. */
+export type ErrorCode =
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'INVALID_REFERENCE'
+  | 'INVALID_DIGEST'
+  | 'INVALID_MANIFEST'
+  | 'INVALID_LAYOUT'
+  | 'SIZE_MISMATCH'
+  | 'DIGEST_MISMATCH'
+  | 'SIZE_EXCEEDS_LIMIT'
+  | 'UNSUPPORTED'
+  | 'LOCKED'
+  | 'UNREACHABLE'
+  | 'RESPONSE'
+  | 'AUTH'
+  | 'COPY'
+
+/** The base of every error that this library throws on purpose; wrong use by the programmer is a TypeError or RangeError. */
+export abstract class OciError extends Error {
+  abstract readonly code: ErrorCode
+
+  override get name(): string {
+    return this.constructor.name
+  }
+}
+
+/** A reference, manifest, blob or repository is not there. */
+export class NotFoundError extends OciError {
+  readonly code = 'NOT_FOUND'
+}
+
+/** Something that must be new is there already. */
+export class AlreadyExistsError extends OciError {
+  readonly code = 'ALREADY_EXISTS'
+}
+
+/** A string is no reference, or not one that this target can have. */
+export class InvalidReferenceError extends OciError {
+  readonly code = 'INVALID_REFERENCE'
+}
+
+/** A string is no digest, or one of an algorithm that is not supported. */
+export class InvalidDigestError extends OciError {
+  readonly code = 'INVALID_DIGEST'
+}
+
+/** A document is not the manifest that its descriptor declares, or two clients would read it differently. */
+export class InvalidManifestError extends OciError {
+  readonly code = 'INVALID_MANIFEST'
+}
+
+/** A folder is not an OCI image layout, or its index.json cannot be read. */
+export class InvalidLayoutError extends OciError {
+  readonly code = 'INVALID_LAYOUT'
+}
+
+/** Content is shorter or longer than its descriptor says. */
+export class SizeMismatchError extends OciError {
+  readonly code = 'SIZE_MISMATCH'
+}
+
+/** Content does not have the digest that it was asked for by. */
+export class DigestMismatchError extends OciError {
+  readonly code = 'DIGEST_MISMATCH'
+}
+
+/** Something untrusted is larger, deeper or longer than its limit. */
+export class SizeExceedsLimitError extends OciError {
+  readonly code = 'SIZE_EXCEEDS_LIMIT'
+}
+
+/** A target, a registry or a media type lacks what the operation needs. */
+export class UnsupportedError extends OciError {
+  readonly code = 'UNSUPPORTED'
+}
+
+/** Another process holds the lock of a store for longer than was waited. */
+export class LockedError extends OciError {
+  readonly code = 'LOCKED'
+}
+
+/** No connection could be had, or it broke: name look-up, connect, TLS, reset, timeout. */
+export class UnreachableError extends OciError {
+  readonly code = 'UNREACHABLE'
+}
+
+/** One entry of a registry's error body (distribution-spec, "Error codes"). */
+export interface RegistryErrorDetail {
+  readonly code: string
+  readonly message: string
+}
+
+/** What a `ResponseError` knows of the exchange that failed. */
+export interface ResponseFacts {
+  readonly method: string
+  /** Without user info, and without the values of query parameters that may be secret. */
+  readonly url: string
+  readonly status: number
+  /** The registry's own errors; empty where the body was not the spec's JSON. */
+  readonly errors: readonly RegistryErrorDetail[]
+}
+
+/** A registry answered with a status that the operation cannot accept. */
+export class ResponseError extends OciError implements ResponseFacts {
+  readonly code = 'RESPONSE'
+  readonly method: string
+  readonly url: string
+  readonly status: number
+  readonly errors: readonly RegistryErrorDetail[]
+
+  constructor(message: string, facts: ResponseFacts, options?: ErrorOptions) {
+    super(message, options)
+    this.method = facts.method
+    this.url = facts.url
+    this.status = facts.status
+    this.errors = facts.errors
+  }
+}
+
+/** A registry or its token service refused the credentials, or none were at hand (401 and 403). */
+export class AuthError extends OciError {
+  readonly code = 'AUTH'
+}
+
+/** What a `CopyError` knows of the step that failed. */
+export interface CopyFacts {
+  /** Whose failure it was: one of the two targets, or a function of the caller's. */
+  readonly origin: 'source' | 'destination' | 'caller'
+  /** The verb of the target, or the name of the caller's function. */
+  readonly operation: string
+  /** The node at work, where there was one. */
+  readonly descriptor?: Descriptor | undefined
+  /** The nodes from the root down to the one at work. */
+  readonly path: readonly Descriptor[]
+}
+
+/** A copy failed; `cause` is the error of the target or of the caller's function. */
+export class CopyError extends OciError implements CopyFacts {
+  readonly code = 'COPY'
+  readonly origin: CopyFacts['origin']
+  readonly operation: string
+  readonly descriptor: Descriptor | undefined
+  readonly path: readonly Descriptor[]
+
+  constructor(message: string, facts: CopyFacts, options: ErrorOptions) {
+    super(message, options)
+    this.origin = facts.origin
+    this.operation = facts.operation
+    this.descriptor = facts.descriptor
+    this.path = facts.path
+  }
+}
+
+/** The innermost error code of an error and its causes, or undefined where none is ours. */
+export function errorCode(error: unknown): ErrorCode | undefined {
+  let code: ErrorCode | undefined
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof OciError) code = at.code
+  }
+  return code
+}

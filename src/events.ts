@@ -1,0 +1,58 @@
+import type { Descriptor } from './content/descriptor.ts'
+
+/** Which end of a copy something happened at. */
+export type Side = 'source' | 'destination'
+
+/** Why a node was not transferred. */
+export type SkipReason =
+  /** The destination has it, and what it names was taken to be there too. */
+  | 'exists'
+  /** The destination's tag points at the root already. */
+  | 'tag-current'
+  /** The same bytes went over under another media type. */
+  | 'same-content'
+  /** `preCopy` said so. */
+  | 'caller'
+  /** The subject is not in the source, and `onMissingSubject` allows that. */
+  | 'missing-subject'
+
+/** Why a node was left out on purpose. */
+export type FilterReason =
+  /** A non-distributable layer, under `foreignLayers: 'skip'`. */
+  'foreign-layer'
+
+/** What targets tell: one HTTP exchange, or a sentence that a person should read. */
+export type TargetEvent =
+  | {
+      readonly type: 'request'
+      readonly side?: Side
+      readonly method: string
+      /** Redacted as in errors. */
+      readonly url: string
+      readonly status: number
+      readonly milliseconds: number
+    }
+  | { readonly type: 'warning'; readonly side?: Side; readonly message: string }
+
+/** What a copy tells. Each node that is discovered ends in exactly one of copied, mounted, skipped, filtered, or the copy fails. */
+export type NodeEvent =
+  | { readonly type: 'discovered'; readonly descriptor: Descriptor; readonly parent?: Descriptor }
+  | { readonly type: 'started'; readonly descriptor: Descriptor }
+  /** `bytes` more have been read from the source. A repeated transfer counts again. */
+  | { readonly type: 'progress'; readonly descriptor: Descriptor; readonly bytes: number }
+  | { readonly type: 'copied'; readonly descriptor: Descriptor }
+  | { readonly type: 'mounted'; readonly descriptor: Descriptor }
+  | { readonly type: 'skipped'; readonly descriptor: Descriptor; readonly reason: SkipReason }
+  | { readonly type: 'filtered'; readonly descriptor: Descriptor; readonly reason: FilterReason }
+  | { readonly type: 'tagged'; readonly descriptor: Descriptor; readonly reference: string }
+
+/** The one event type, for progress bars, reports and logs alike. */
+export type CopyEvent = TargetEvent | NodeEvent
+
+/** The options that reach every layer. */
+export interface SignalOptions {
+  /** Aborts the operation, which rejects with `signal.reason` itself. */
+  readonly signal?: AbortSignal | undefined
+  /** Hears what happens, synchronously; what it throws fails the operation. */
+  readonly onEvent?: ((event: CopyEvent) => void) | undefined
+}
