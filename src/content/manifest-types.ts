@@ -1,7 +1,7 @@
-import { InvalidManifestError } from '../errors.ts'
+import { InvalidManifestError, OciError } from '../errors.ts'
 import type { Descriptor } from './descriptor.ts'
 import {
-  assertDescriptor,
+  parseDescriptor,
   readArtifactManifest,
   readImageIndex,
   readImageManifest,
@@ -22,7 +22,7 @@ export interface Successor {
 /** A media type that is a manifest: its content refers to other nodes. */
 export interface ManifestType {
   readonly mediaType: string
-  /** Reads verified bytes. Errors: INVALID_MANIFEST, INVALID_DIGEST, SIZE_EXCEEDS_LIMIT. */
+  /** Reads verified bytes. Whatever it throws means that they are not a valid manifest; so does a malformed descriptor. */
   read(bytes: Uint8Array, limits?: JsonLimits): ManifestFacts
 }
 
@@ -33,14 +33,14 @@ export interface ManifestTypes {
   isManifest(mediaType: string): boolean
   /**
    * Reads a manifest from verified bytes.
-   * Errors: INVALID_MANIFEST, INVALID_DIGEST, SIZE_EXCEEDS_LIMIT; TypeError for a media type that is not a manifest.
+   * Errors: INVALID_MANIFEST, SIZE_EXCEEDS_LIMIT; TypeError for a media type that is not a manifest.
    */
   read(descriptor: Descriptor, bytes: Uint8Array, limits?: JsonLimits): ManifestFacts
 }
 
 /** The five standard manifest types, and those of the caller's own; one of the same name replaces a standard one. */
 export function declareManifestTypes(...types: readonly ManifestType[]): ManifestTypes {
-  const known = new Map([...standardTypes, ...types].map((type) => [type.mediaType, type]))
+  const known = new Map([...standardTypes, ...types.map(checked)].map((type) => [type.mediaType, type]))
   return {
     mediaTypes: [...known.keys()],
     isManifest: (mediaType) => known.has(mediaType),
@@ -79,25 +79,37 @@ function readManifest(
   limits: JsonLimits | undefined,
 ): ManifestFacts {
   try {
-    const facts = type.read(bytes, limits)
-    for (const successor of successorsOf(facts)) assertDescriptor(successor.descriptor)
-    return facts
-  } catch (error) {
-    if (!(error instanceof InvalidManifestError)) throw error
-    throw new InvalidManifestError(
-      `${descriptor.digest} is not a valid ${type.mediaType}: ${error.message}`,
-      {
-        cause: error,
-      },
-    )
+    return type.read(bytes, limits)
+  } catch (cause) {
+    if (cause instanceof OciError && !(cause instanceof InvalidManifestError)) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new InvalidManifestError(`${descriptor.digest} is not a valid ${type.mediaType}: ${reason}`, {
+      cause,
+    })
+  }
+}
+
+/** What a caller's own function made of untrusted bytes is as untrusted as they are. */
+function checked(type: ManifestType): ManifestType {
+  return {
+    mediaType: type.mediaType,
+    read(bytes, limits) {
+      const { subject, config, contains, ...facts } = type.read(bytes, limits)
+      return {
+        ...facts,
+        subject: subject && parseDescriptor(subject),
+        config: config && parseDescriptor(config),
+        contains: contains.map(parseDescriptor),
+      }
+    },
   }
 }
 
 const standardTypes: readonly ManifestType[] = [
   imageManifestType(mediaTypes.ociManifest),
   imageIndexType(mediaTypes.ociIndex),
-  imageManifestType(mediaTypes.dockerManifest),
-  imageIndexType(mediaTypes.dockerList),
+  withoutSubject(imageManifestType(mediaTypes.dockerManifest)),
+  withoutSubject(imageIndexType(mediaTypes.dockerList)),
   artifactManifestType(mediaTypes.ociArtifact),
 ]
 
@@ -114,4 +126,12 @@ function imageIndexType(mediaType: string): ManifestType {
 
 function artifactManifestType(mediaType: string): ManifestType {
   return { mediaType, read: (bytes, limits) => readArtifactManifest(bytes, mediaType, limits) }
+}
+
+/** Docker's manifests have no such field: to registries and other clients it is an unknown one there, and no edge. */
+function withoutSubject(type: ManifestType): ManifestType {
+  return {
+    mediaType: type.mediaType,
+    read: (bytes, limits) => ({ ...type.read(bytes, limits), subject: undefined }),
+  }
 }

@@ -30,7 +30,7 @@ export function readImageManifest(bytes: Uint8Array, mediaType: string, limits?:
     subject: document.subject,
     contains: [config, ...(layers ?? [])],
     config,
-    artifactType: document.artifactType ?? config.mediaType,
+    artifactType: artifactTypeOf(document) ?? config.mediaType,
     annotations: document.annotations,
   }
 }
@@ -45,7 +45,7 @@ export function readImageIndex(bytes: Uint8Array, mediaType: string, limits?: Js
   return {
     subject: document.subject,
     contains: manifests ?? [],
-    artifactType: document.artifactType,
+    artifactType: artifactTypeOf(document),
     annotations: document.annotations,
   }
 }
@@ -64,20 +64,25 @@ export function readArtifactManifest(
   return {
     subject: document.subject,
     contains: blobs ?? [],
-    artifactType: document.artifactType,
+    artifactType: artifactTypeOf(document),
     annotations: document.annotations,
   }
 }
 
-/** Fails unless a descriptor from outside is well formed. Error: INVALID_MANIFEST. */
-export function assertDescriptor(descriptor: Descriptor): void {
-  parseWith(descriptorSchema, descriptor)
+/** A descriptor from outside, well formed, without unknown fields and those that are null. Error: INVALID_MANIFEST. */
+export function parseDescriptor(value: unknown): Descriptor {
+  return parseWith(descriptorSchema, value)
 }
 
 /** The own media type of a JSON document that claims to be a manifest, for registries whose Content-Type says nothing. */
 export function declaredMediaType(bytes: Uint8Array, limits?: JsonLimits): string | undefined {
   const parsed = z.object({ mediaType: z.string() }).safeParse(parseStrictJson(bytes, limits))
   return parsed.success ? parsed.data.mediaType : undefined
+}
+
+/** An empty artifact type counts as a missing one (distribution-spec, "Listing Referrers"). */
+function artifactTypeOf({ artifactType }: Document): string | undefined {
+  return artifactType === '' ? undefined : artifactType
 }
 
 /** One client would read the one list, another client the other (CVE-2021-41190). */
@@ -97,8 +102,8 @@ const annotationsSchema = z.custom<Annotations>(
 )
 
 const platformFields = {
-  architecture: optional(z.string()),
-  os: optional(z.string()),
+  architecture: textOrNone(),
+  os: textOrNone(),
   'os.version': optional(z.string()),
   'os.features': optional(z.array(z.string())),
   variant: optional(z.string()),
@@ -125,7 +130,7 @@ const documentFields = {
   layers: optional(z.array(descriptorSchema)),
   manifests: optional(z.array(descriptorSchema)),
   blobs: optional(z.array(descriptorSchema)),
-  fsLayers: z.unknown(),
+  fsLayers: optional(z.unknown()),
   subject: optional(descriptorSchema),
   annotations: optional(annotationsSchema),
 }
@@ -147,6 +152,11 @@ const documentSchema = exactObject(documentFields) as unknown as z.ZodType<Docum
 /** Null is what Go writes for an empty list or a missing pointer, and reads as absent. */
 function optional<T>(schema: z.ZodType<T>): z.ZodOptional<z.ZodNullable<z.ZodType<T>>> {
   return schema.nullable().optional()
+}
+
+/** The spec requires it, clients read a missing one as empty text. */
+function textOrNone(): z.ZodType<string> {
+  return optional(z.string()).transform((text) => text ?? '')
 }
 
 /**
@@ -172,7 +182,7 @@ function exactObject(fields: z.ZodRawShape): z.ZodType<Record<string, unknown>> 
     )
 }
 
-/** As Go's encoding/json folds: it takes U+017F for an s and U+212A for a k. */
+/** At least as Go's encoding/json folds: it takes U+017F for an s and U+212A for a k. */
 function foldCase(name: string): string {
   return name.toUpperCase().toLowerCase()
 }
@@ -180,7 +190,7 @@ function foldCase(name: string): string {
 function readDocument(bytes: Uint8Array, mediaType: string, limits: JsonLimits | undefined): Document {
   const document = parseWith(documentSchema, parseStrictJson(bytes, limits))
   if (document.mediaType !== undefined && document.mediaType !== mediaType) {
-    throw new InvalidManifestError(`it calls itself ${JSON.stringify(document.mediaType)}`)
+    throw new InvalidManifestError(`it calls itself ${JSON.stringify(document.mediaType.slice(0, 200))}`)
   }
   return document
 }

@@ -14,7 +14,7 @@ export function parsePlatform(text: string): Platform {
   if (text === 'local') return localPlatform()
   const colon = text.indexOf(':')
   const [os, architecture, variant, ...rest] = (colon === -1 ? text : text.slice(0, colon)).split('/')
-  if (!os || !architecture || variant === '' || rest.length > 0) {
+  if (!os || !architecture || variant === '' || rest.length > 0 || colon === text.length - 1) {
     throw new RangeError(
       `${JSON.stringify(text)} is not a platform: expected os/architecture[/variant][:os.version]`,
     )
@@ -59,7 +59,6 @@ const architectures: ReadonlyMap<string, string> = new Map([
   ['ia32', '386'],
   ['mipsel', 'mipsle'],
   ['ppc64', 'ppc64le'],
-  ['loong64', 'loong64'],
 ])
 
 const defaultVariants: ReadonlyMap<string, string> = new Map([

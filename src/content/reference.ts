@@ -21,10 +21,8 @@ export function parseReference(text: string): Reference {
   const registry = name.slice(0, slash)
   const repository = name.slice(slash + 1)
   if (slash === -1) throw invalid(text, 'expected registry/repository[:tag][@digest]')
-  if (!isRegistry(registry))
-    throw invalid(text, `${JSON.stringify(registry)} is not a host with an optional port`)
-  if (!isRepository(repository))
-    throw invalid(text, `${JSON.stringify(repository)} is not a name of a repository`)
+  if (!isRegistry(registry)) throw invalid(text, 'its registry is not a host with an optional port')
+  if (!isRepository(repository)) throw invalid(text, 'its repository is not a name of lower-case parts')
   return {
     ...canonicalNames(registry, repository),
     ...(tag !== undefined && { tag }),
@@ -32,17 +30,20 @@ export function parseReference(text: string): Reference {
   }
 }
 
-/** The parts of `name[:tag][@digest]`, whatever the name is. A colon before the last slash belongs to the name. Error: INVALID_REFERENCE. */
+/**
+ * The parts of `name[:tag][@digest]`, whatever the name is. A colon or an @ before the last slash belongs to the name.
+ * Error: INVALID_REFERENCE.
+ */
 export function splitReference(text: string): { name: string; tag?: string; digest?: Digest } {
-  const at = text.indexOf('@')
+  const slash = text.lastIndexOf('/')
+  const at = text.indexOf('@', slash + 1)
   const rest = at === -1 ? text : text.slice(0, at)
   const colon = rest.lastIndexOf(':')
-  const hasTag = colon > rest.lastIndexOf('/')
+  const hasTag = colon > slash
   const digest = at === -1 ? undefined : text.slice(at + 1)
   const tag = hasTag ? rest.slice(colon + 1) : undefined
-  if (digest !== undefined && !isDigest(digest))
-    throw invalid(text, `${JSON.stringify(digest)} is not a digest`)
-  if (tag !== undefined && !isTag(tag)) throw invalid(text, `${JSON.stringify(tag)} is not a tag`)
+  if (digest !== undefined && !isDigest(digest)) throw invalid(text, 'what follows the @ is not a digest')
+  if (tag !== undefined && !isTag(tag)) throw invalid(text, 'what follows the colon is not a tag')
   return {
     name: hasTag ? rest.slice(0, colon) : rest,
     ...(tag !== undefined && { tag }),
@@ -74,8 +75,8 @@ export function isRepository(text: string): boolean {
 /** A host name, IPv4 address or bracketed IPv6 address, with an optional port. */
 export function isRegistry(text: string): boolean {
   const [, host = '', port] = /^(\[[0-9a-fA-F:.]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(text) ?? []
-  if (text.length > 260 || Number(port ?? 0) > 65_535) return false
-  if (host.startsWith('[')) return URL.canParse(`https://${host}`)
+  if (text.length > 260 || Number(port ?? 0) > 65_535 || !URL.canParse(`https://${text}`)) return false
+  if (host.startsWith('[')) return true
   return host.split('.').every((label) => /^[a-zA-Z0-9_-]+$/.test(label) && !/^-|-$/.test(label))
 }
 
@@ -90,5 +91,13 @@ function canonicalNames(registry: string, repository: string): Pick<Reference, '
 }
 
 function invalid(text: string, reason: string): InvalidReferenceError {
-  return new InvalidReferenceError(`${JSON.stringify(text.slice(0, 300))} is not a reference: ${reason}`)
+  return new InvalidReferenceError(
+    `${JSON.stringify(redacted(text.slice(0, 300)))} is not a reference: ${reason}`,
+  )
+}
+
+/** Without the user name and password that a URL may have before its host. */
+function redacted(text: string): string {
+  const withoutUserInfo = (part: string): string => part.replace(/^[^:]*:.*@(?!sha)/s, '***@')
+  return text.split('/').map(withoutUserInfo).join('/')
 }

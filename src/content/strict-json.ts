@@ -11,8 +11,9 @@ export interface JsonLimits {
 }
 
 /**
- * Parses JSON that every client reads alike, or fails: UTF-8 without faults, no key twice in an object, no integer
- * that a double cannot hold. The limits are checked before anything is built.
+ * Parses JSON that every client reads alike, or fails: UTF-8 without faults, no lone surrogates, no key twice in an
+ * object, no integer that a double cannot hold, no `size` or `schemaVersion` that is an integer in another spelling.
+ * The limits are checked before anything is built.
  * Keys such as `__proto__` are own properties of the result, as any other key.
  * Errors: SIZE_EXCEEDS_LIMIT, INVALID_MANIFEST.
  */
@@ -23,11 +24,7 @@ export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = {}): unk
   }
   const text = decodeUtf8(bytes)
   new Scanner(text, maxDepth, maxValues).scan()
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new InvalidManifestError(`not JSON: ${(cause as SyntaxError).message}`, { cause })
-  }
+  return parseJson(text)
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -40,6 +37,9 @@ function decodeUtf8(bytes: Uint8Array): string {
 
 const number = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const integer = /^-?\d+$/
+
+/** The integers of the specs. Go refuses `1e3` and `1.0` for them, JavaScript reads 1000 and 1. */
+const integerFields: ReadonlySet<string> = new Set(['size', 'schemaVersion'])
 
 /**
  * Finds what `JSON.parse` is silent about. It looks at tokens alone and needs no valid document: whatever it lets
@@ -54,6 +54,7 @@ class Scanner {
   #values = 0
   #at = 0
   #keyNext = false
+  #lastKey = ''
 
   constructor(text: string, maxDepth: number, maxValues: number) {
     this.#text = text
@@ -96,15 +97,19 @@ class Scanner {
     while (this.#at < this.#text.length && this.#text.charAt(this.#at) !== '"') {
       this.#at += this.#text.charAt(this.#at) === '\\' ? 2 : 1
     }
-    if (this.#keyNext) this.#key(this.#text.slice(start, this.#at + 1))
+    const literal = this.#text.slice(start, this.#at + 1)
+    const text = literal.includes('\\') ? decodeString(literal) : literal.slice(1, -1)
+    if (this.#keyNext) this.#key(text)
   }
 
-  #key(literal: string): void {
+  #key(key: string): void {
     this.#keyNext = false
+    this.#lastKey = key
     const keys = this.#open.at(-1)
-    const key = literal.includes('\\') ? decodeKey(literal) : literal.slice(1, -1)
-    if (keys?.has(key))
-      throw new InvalidManifestError(`the key ${JSON.stringify(key)} stands twice in one JSON object`)
+    if (keys?.has(key)) {
+      const shown = JSON.stringify(key.slice(0, 200))
+      throw new InvalidManifestError(`the key ${shown} stands twice in one JSON object`)
+    }
     keys?.add(key)
   }
 
@@ -112,17 +117,28 @@ class Scanner {
     number.lastIndex = this.#at
     const literal = number.exec(this.#text)?.[0]
     if (literal === undefined) return
-    if (integer.test(literal) && !Number.isSafeInteger(Number(literal))) {
+    const isInteger = integer.test(literal)
+    if (isInteger && !Number.isSafeInteger(Number(literal))) {
       throw new InvalidManifestError(`the integer ${literal.slice(0, 40)} is too large to be read exactly`)
+    }
+    if (!isInteger && integerFields.has(this.#lastKey) && Number.isInteger(Number(literal))) {
+      throw new InvalidManifestError(`${this.#lastKey} is ${literal.slice(0, 40)}, expected plain digits`)
     }
     this.#at += literal.length - 1
   }
 }
 
-function decodeKey(literal: string): string {
+/** Go reads every lone surrogate as U+FFFD, so that keys which differ here are one key there. */
+function decodeString(literal: string): string {
+  const text = parseJson(literal) as string
+  if (!text.isWellFormed()) throw new InvalidManifestError('a JSON string has a lone surrogate')
+  return text
+}
+
+function parseJson(text: string): unknown {
   try {
-    return String(JSON.parse(literal))
+    return JSON.parse(text)
   } catch (cause) {
-    throw new InvalidManifestError('not JSON: a key has a malformed escape', { cause })
+    throw new InvalidManifestError(`not JSON: ${(cause as SyntaxError).message}`, { cause })
   }
 }

@@ -10,20 +10,35 @@ export const defaultMaxMetadataBytes: number = 4 * 1024 * 1024
 /**
  * Content that fails unless it has the size and digest of its descriptor: size first, so that an endless body
  * ends at the first byte too many. Content that verifies itself for this digest already is returned as it is.
- * Error: INVALID_DIGEST here; SIZE_MISMATCH and DIGEST_MISMATCH while iterating.
+ * Errors: INVALID_DIGEST, and RangeError for a size that is none, here; SIZE_MISMATCH and DIGEST_MISMATCH while iterating.
  */
 export function verify(content: Content, descriptor: Descriptor): Content {
   if (content instanceof VerifiedContent && content.verifies(descriptor)) return content
   parseDigest(descriptor.digest)
+  if (!Number.isSafeInteger(descriptor.size) || descriptor.size < 0) {
+    throw new RangeError(`${descriptor.digest} has the size ${descriptor.size}, expected a number of bytes`)
+  }
   return new VerifiedContent(content, descriptor, () => verifiedChunks(content, descriptor))
 }
 
-/** The same content with `onChunk` called for each chunk that is read; verified content stays verified, and is not hashed again. */
-export function tap(content: Content, onChunk: (chunk: Uint8Array) => void): Content {
+/**
+ * The same content, watched: `onChunk` is called for each chunk that is read, `onError` when reading fails.
+ * Verified content stays verified, and is not hashed again.
+ */
+export function tap(
+  content: Content,
+  onChunk: (chunk: Uint8Array) => void,
+  onError?: (error: unknown) => void,
+): Content {
   const iterate = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const chunk of content) {
-      onChunk(chunk)
-      yield chunk
+    try {
+      for await (const chunk of content) {
+        onChunk(chunk)
+        yield chunk
+      }
+    } catch (error) {
+      onError?.(error)
+      throw error
     }
   }
   if (content instanceof VerifiedContent) return content.through(iterate)
@@ -56,7 +71,10 @@ export function verifyBytes(bytes: Uint8Array, descriptor: Descriptor): void {
   if (actual !== descriptor.digest) throw digestMismatch(descriptor.digest, actual)
 }
 
-/** The bytes of a descriptor's `data` field if they are what it says, else undefined (image-spec, "Embedded Content"). */
+/**
+ * The bytes of a descriptor's `data` field if they are what it says, else undefined (image-spec, "Embedded Content").
+ * Error: INVALID_DIGEST.
+ */
 export function embeddedData(descriptor: Descriptor): Uint8Array | undefined {
   if (descriptor.data === undefined) return undefined
   const bytes = Buffer.from(descriptor.data, 'base64')
@@ -105,6 +123,7 @@ async function* verifiedChunks(content: Content, descriptor: Descriptor): AsyncG
   const hasher = createHasher(descriptor.digest)
   let received = 0
   for await (const chunk of content) {
+    if (chunk.length === 0) continue
     received += chunk.length
     if (received > descriptor.size) throw sizeMismatch(descriptor, 'more')
     hasher.update(chunk)

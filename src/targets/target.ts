@@ -77,6 +77,8 @@ export interface Source {
 export interface Destination {
   /** The manifest media types that this target knows. @default the standard ones */
   readonly manifestTypes?: ManifestTypes
+  /** Each question costs a round trip: a copy then asks only where it must. @default false */
+  readonly isRemote?: boolean
   /** Hears that writes will follow, before the first request of a copy: a registry is then asked for both rights at once. */
   prepare?(options?: SignalOptions): Promise<void>
   /** As in `Source`. */

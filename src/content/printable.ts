@@ -1,0 +1,10 @@
+/**
+ * Text from outside, made safe to print: control characters, which could steer a terminal, and characters that turn
+ * the direction of text around or cannot be seen are shown as escapes.
+ */
+export function printable(text: string): string {
+  return text.replace(unsafe, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+}
+
+/** Controls (C0, DEL, C1), invisible format characters such as those of direction, line and paragraph separators, lone surrogates. */
+const unsafe: RegExp = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu

@@ -1,0 +1,68 @@
+import { contentOf, type Content } from '../content/content.ts'
+import type { Descriptor } from '../content/descriptor.ts'
+import { digestOf, type Digest } from '../content/digest.ts'
+import { standardManifestTypes, type ManifestTypes } from '../content/manifest-types.ts'
+import { embeddedData, readAll, verify } from '../content/verify.ts'
+import type { SignalOptions } from '../events.ts'
+import type { Source } from '../targets/target.ts'
+
+/** Manifests stay in memory up to this sum; beyond it the oldest are forgotten, and read again when they are needed. */
+const budgetBytes = 64 * 1024 * 1024
+
+/** The two bytes that every artifact without a config names: nobody needs to be asked for them. */
+const emptyJson = Buffer.from('{}')
+const emptyJsonDigest = digestOf(emptyJson)
+
+/** A source whose small documents are read once for a whole copy. */
+export class CachedSource implements Source {
+  readonly manifestTypes: ManifestTypes
+  readonly #inner: Source
+  readonly #maxMetadataBytes: number
+  readonly #options: SignalOptions
+  readonly #bytes = new Map<Digest, Uint8Array>()
+  #total = 0
+
+  constructor(inner: Source, maxMetadataBytes: number, options: SignalOptions) {
+    this.manifestTypes = inner.manifestTypes ?? standardManifestTypes
+    this.#inner = inner
+    this.#maxMetadataBytes = maxMetadataBytes
+    this.#options = options
+  }
+
+  resolve(reference: string): Promise<Descriptor> {
+    return this.#inner.resolve(reference, this.#options)
+  }
+
+  exists(descriptor: Descriptor): Promise<boolean> {
+    return this.#inner.exists(descriptor, this.#options)
+  }
+
+  fetch(descriptor: Descriptor): Content {
+    const known = this.#bytes.get(descriptor.digest) ?? embeddedData(descriptor) ?? wellKnown(descriptor)
+    if (known !== undefined) return verify(contentOf(known), descriptor)
+    return this.#inner.fetch(descriptor, this.#options)
+  }
+
+  /** All of a small document, verified. Errors: NOT_FOUND, SIZE_EXCEEDS_LIMIT, SIZE_MISMATCH, DIGEST_MISMATCH. */
+  async read(descriptor: Descriptor): Promise<Uint8Array> {
+    const bytes = await readAll(this.fetch(descriptor), descriptor, this.#maxMetadataBytes)
+    this.remember(descriptor, bytes)
+    return bytes
+  }
+
+  /** Keeps verified bytes. */
+  remember({ digest }: Descriptor, bytes: Uint8Array): void {
+    if (this.#bytes.has(digest)) return
+    this.#bytes.set(digest, bytes)
+    this.#total += bytes.length
+    for (const [oldest, { length }] of this.#bytes) {
+      if (this.#total <= budgetBytes) return
+      this.#bytes.delete(oldest)
+      this.#total -= length
+    }
+  }
+}
+
+function wellKnown({ digest, size }: Descriptor): Uint8Array | undefined {
+  return digest === emptyJsonDigest && size === emptyJson.length ? emptyJson : undefined
+}

@@ -1,0 +1,23 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { Destination, Source } from '../targets/target.ts'
+import type { CopyGraphOptions, CopyResult } from './options.ts'
+import { runCopy } from './run.ts'
+
+/**
+ * Copies the graph under a root, successors before what refers to them, byte for byte. Each node is handled once.
+ * Nothing is tagged. A failure leaves no manifest at the destination whose successors are missing there.
+ *
+ * Errors: COPY, with the target's or the caller's error as `cause`; UNSUPPORTED before any I/O; the reason of an
+ * abort itself. Costs O(nodes + edges).
+ */
+export async function copyGraph(
+  source: Source,
+  root: Descriptor,
+  destination: Destination,
+  options: CopyGraphOptions = {},
+): Promise<CopyResult> {
+  return runCopy(source, destination, options, async ({ fold, workshop }) => {
+    await fold(root)
+    return workshop.ledger.result(root, [])
+  })
+}

@@ -1,0 +1,61 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import { printable } from '../content/printable.ts'
+import { CopyError, ResponseError, type CopyFacts } from '../errors.ts'
+import { pathTo, type Place } from './place.ts'
+
+/** Runs one step of a copy; what it throws becomes a `CopyError` that says whose step failed, and at which node. */
+export async function step<T>(
+  origin: CopyFacts['origin'],
+  operation: string,
+  subject: Place | string,
+  run: () => Promise<T> | T,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw failure(origin, operation, subject, error)
+  }
+}
+
+/** The `CopyError` for what a step threw; one that is a `CopyError` already stays as it is. */
+export function failure(
+  origin: CopyFacts['origin'],
+  operation: string,
+  subject: Place | string,
+  cause: unknown,
+): CopyError {
+  if (cause instanceof CopyError) return cause
+  const place = typeof subject === 'string' ? undefined : subject
+  const path = place === undefined ? [] : pathTo(place)
+  const what = typeof subject === 'string' ? JSON.stringify(subject) : describePath(path)
+  const where =
+    origin === 'caller' ? `${operation} failed for ${what}` : `cannot ${operation} ${what} at the ${origin}`
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new CopyError(
+    `${where}: ${reason}`,
+    { origin, operation, descriptor: place?.descriptor, path },
+    { cause },
+  )
+}
+
+const missingContentCodes: ReadonlySet<string> = new Set([
+  'MANIFEST_BLOB_UNKNOWN',
+  'BLOB_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+])
+
+/** True if a registry refused a manifest because it lacks something that the manifest names. */
+export function saysContentIsMissing(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof ResponseError && at.errors.some(({ code }) => missingContentCodes.has(code)))
+      return true
+  }
+  return false
+}
+
+function describePath(path: readonly Descriptor[]): string {
+  const shown = path.length <= 6 ? path : [...path.slice(0, 3), undefined, ...path.slice(-2)]
+  return shown
+    .map((node) => (node === undefined ? '…' : `${node.digest} (${printable(node.mediaType)})`))
+    .join(' > ')
+}

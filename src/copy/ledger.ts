@@ -1,0 +1,67 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { CopyEvent, NodeEvent, Side, SignalOptions } from '../events.ts'
+import type { CopyResult, Tally } from './options.ts'
+import { nodeKey } from './place.ts'
+
+type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' | 'filtered' }>
+
+/** Passes events on, and keeps the last outcome of each node for the result. */
+export class Ledger {
+  readonly #onEvent: SignalOptions['onEvent']
+  readonly #outcomes = new Map<string, OutcomeEvent>()
+
+  constructor(onEvent: SignalOptions['onEvent']) {
+    this.#onEvent = onEvent
+  }
+
+  tell(event: NodeEvent): void {
+    if (isOutcome(event)) this.#outcomes.set(nodeKey(event.descriptor), event)
+    this.#onEvent?.(event)
+  }
+
+  /** What a target tells, with its side. */
+  side(side: Side): (event: CopyEvent) => void {
+    return (event) => {
+      this.#onEvent?.(event.type === 'request' || event.type === 'warning' ? { ...event, side } : event)
+    }
+  }
+
+  /** True if `preCopy` left a node out. */
+  wasLeftOut(descriptor: Descriptor): boolean {
+    const event = this.#outcomes.get(nodeKey(descriptor))
+    return event?.type === 'skipped' && event.reason === 'caller'
+  }
+
+  hasOutcome(descriptor: Descriptor): boolean {
+    return this.#outcomes.has(nodeKey(descriptor))
+  }
+
+  result(root: Descriptor, tags: readonly string[]): CopyResult {
+    return {
+      root,
+      tags,
+      copied: this.#tally('copied'),
+      mounted: this.#tally('mounted'),
+      skipped: this.#tally('skipped'),
+      filtered: this.#tally('filtered'),
+    }
+  }
+
+  #tally(type: OutcomeEvent['type']): Tally {
+    const sizes = this.#outcomes
+      .values()
+      .filter((event) => event.type === type)
+      .map(({ descriptor }) => descriptor.size)
+      .toArray()
+    return { nodes: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) }
+  }
+}
+
+function isOutcome(event: NodeEvent): event is OutcomeEvent {
+  return (
+    event.type === 'copied' ||
+    event.type === 'mounted' ||
+    event.type === 'skipped' ||
+    event.type === 'filtered'
+  )
+}

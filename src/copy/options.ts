@@ -1,0 +1,91 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { ManifestTypes, Successor } from '../content/manifest-types.ts'
+import type { Platform } from '../content/platform.ts'
+import type { SignalOptions } from '../events.ts'
+import type { Source } from '../targets/target.ts'
+
+/** What a function of the caller's is told of a node. */
+export interface NodeState {
+  readonly descriptor: Descriptor
+  /** The manifest through which the node was reached; undefined for the root. */
+  readonly parent?: Descriptor | undefined
+}
+
+/** What `findSuccessors` is told of a manifest. */
+export interface SuccessorsState extends NodeState {
+  /** What the manifest refers to, its subject first. */
+  readonly successors: readonly Successor[]
+  /** The source, read through what the copy has in memory. */
+  readonly source: Source
+}
+
+/** What `mapRoot` is told. */
+export interface RootState {
+  readonly root: Descriptor
+  /** The source, read through what the copy has in memory. */
+  readonly source: Source
+}
+
+export interface CopyGraphOptions extends SignalOptions {
+  /** Transfers of more than 1 MiB at once; four times as many small ones and questions. @default 6 */
+  readonly concurrency?: number | undefined
+  /**
+   * How much of what is at the destination already is looked at. `'root'`: a manifest that is there stands for all
+   * that it names. `'manifests'`: every manifest is read from the source, and all that it names is asked for.
+   * `'full'`: everything that is there is also read back and verified, and replaced where it is damaged.
+   * @default 'root'
+   */
+  readonly verify?: 'root' | 'manifests' | 'full' | undefined
+  /** What to do about a subject that the source does not have, which the spec allows. @default 'error' */
+  readonly onMissingSubject?: 'error' | 'skip' | undefined
+  /** Non-distributable layers: left out and reported, copied as others, or an UNSUPPORTED error. @default 'skip' */
+  readonly foreignLayers?: 'skip' | 'copy' | 'error' | undefined
+  /** The largest manifest that is read, in bytes. @default 4 MiB */
+  readonly maxMetadataBytes?: number | undefined
+  /** The longest path from the root. @default 1,000 */
+  readonly maxDepth?: number | undefined
+  /** The most nodes. @default 1,000,000 */
+  readonly maxNodes?: number | undefined
+  /** @default those of the source */
+  readonly manifestTypes?: ManifestTypes | undefined
+  /** Called before a node is transferred or mounted; `'skip'` leaves it out. A root that is left out is not tagged. */
+  readonly preCopy?: ((state: NodeState) => Promise<'skip' | void> | 'skip' | void) | undefined
+  /** Called when a node has been transferred. */
+  readonly postCopy?: ((state: NodeState) => Promise<void> | void) | undefined
+  /** Called for a node that the destination has already. */
+  readonly onCopySkipped?: ((state: NodeState) => Promise<void> | void) | undefined
+  /** Called instead of `postCopy` when a blob was mounted. */
+  readonly onMounted?: ((state: NodeState) => Promise<void> | void) | undefined
+  /** Repositories in the destination's registry that may have a blob, in order; those of one registry are tried without being named. */
+  readonly mountFrom?: ((state: NodeState) => Promise<readonly string[]> | readonly string[]) | undefined
+  /** Chooses what of a manifest is followed. The manifest itself stays as it is. */
+  readonly findSuccessors?:
+    ((state: SuccessorsState) => Promise<readonly Successor[]> | readonly Successor[]) | undefined
+}
+
+export interface CopyOptions extends CopyGraphOptions {
+  /** The tag or tags at the destination; none for an empty list. @default the tag of the source's reference, if it has one */
+  readonly destinationReference?: string | readonly string[] | undefined
+  /** Takes the one image for this platform out of an index, or fails with NOT_FOUND. Applied after `mapRoot`. */
+  readonly platform?: Platform | undefined
+  /** Replaces the root. */
+  readonly mapRoot?: ((state: RootState) => Promise<Descriptor> | Descriptor) | undefined
+}
+
+/** So many nodes, and the sum of their sizes. */
+export interface Tally {
+  readonly nodes: number
+  readonly bytes: number
+}
+
+/** What a copy did. A manifest that was skipped stands for all that it names, and counts as one node. */
+export interface CopyResult {
+  /** The root as it is at the destination. */
+  readonly root: Descriptor
+  /** The tags that point at the root now. */
+  readonly tags: readonly string[]
+  readonly copied: Tally
+  readonly mounted: Tally
+  readonly skipped: Tally
+  readonly filtered: Tally
+}

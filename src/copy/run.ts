@@ -1,0 +1,64 @@
+import { defaultMaxMetadataBytes } from '../content/verify.ts'
+import { UnsupportedError } from '../errors.ts'
+import type { SignalOptions } from '../events.ts'
+import type { Destination, Source } from '../targets/target.ts'
+import { CachedSource } from './cached-source.ts'
+import { Fold, type WriteManifest } from './fold.ts'
+import { Lanes } from './lanes.ts'
+import { Ledger } from './ledger.ts'
+import type { CopyGraphOptions } from './options.ts'
+import { rootPlace } from './place.ts'
+import type { Workshop } from './transfer.ts'
+import type { Descriptor } from '../content/descriptor.ts'
+
+/** What one copy has at its disposal while it runs. */
+export interface Run {
+  readonly workshop: Workshop
+  readonly atSource: SignalOptions
+  /** Copies what is under a root; `writeRoot` writes the root itself, if it is a manifest. */
+  fold(root: Descriptor, writeRoot?: WriteManifest): Promise<void>
+}
+
+/**
+ * Sets up a copy, runs it, and settles only when nothing of it is still running: the first failure aborts the rest,
+ * which is then awaited. When the caller aborted, it rejects with the caller's reason itself.
+ */
+export async function runCopy<T>(
+  source: Source,
+  destination: Destination,
+  options: CopyGraphOptions,
+  work: (run: Run) => Promise<T>,
+): Promise<T> {
+  options.signal?.throwIfAborted()
+  if (options.verify === 'full' && destination.fetch === undefined) {
+    throw new UnsupportedError("verify: 'full' reads content back, and this destination has no fetch")
+  }
+  const controller = new AbortController()
+  const signal = AbortSignal.any([
+    controller.signal,
+    ...(options.signal === undefined ? [] : [options.signal]),
+  ])
+  const { concurrency = 6, maxMetadataBytes = defaultMaxMetadataBytes, onEvent } = options
+  const ledger = new Ledger(onEvent)
+  const lanes = new Lanes(concurrency, signal)
+  const atSource = { signal, onEvent: ledger.side('source') }
+  const cached = new CachedSource(source, maxMetadataBytes, atSource)
+  const atDestination = { signal, onEvent: ledger.side('destination') }
+  const workshop = { original: source, source: cached, destination, lanes, ledger, options, atDestination }
+  const folds: Fold[] = []
+  const fold = (root: Descriptor, writeRoot?: WriteManifest): Promise<void> => {
+    const started = new Fold(workshop, signal, writeRoot)
+    folds.push(started)
+    return started.visit(rootPlace(root))
+  }
+  try {
+    await destination.prepare?.(atDestination)
+    return await work({ workshop, atSource, fold })
+  } catch (error) {
+    controller.abort(error)
+    await Promise.all(folds.map((started) => started.settled()))
+    await lanes.onIdle()
+    options.signal?.throwIfAborted()
+    throw error
+  }
+}

@@ -1,0 +1,48 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { Edge } from '../content/manifest-types.ts'
+import { SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
+import type { Source } from '../targets/target.ts'
+import { keyOf, type WalkOptions } from './walk.ts'
+
+/** An edge of a walk upwards: a manifest and the node below it that it refers to. */
+export interface WalkedPredecessor {
+  readonly descriptor: Descriptor
+  readonly edge: Edge
+  /** The node that `descriptor` refers to. */
+  readonly of: Descriptor
+  /** Edges from the node where the walk began; 1 for its own predecessors. */
+  readonly depth: number
+}
+
+export type PredecessorsOptions = Pick<WalkOptions, 'maxDepth' | 'maxNodes' | 'signal' | 'onEvent'>
+
+/**
+ * Every edge above a node, level by level; each manifest is asked for its own predecessors once, so that a cycle ends.
+ *
+ * Errors: UNSUPPORTED, before any I/O, for a source that cannot find predecessors; SIZE_EXCEEDS_LIMIT.
+ * Costs O(nodes + edges) above the node.
+ */
+export async function* walkPredecessors(
+  source: Source,
+  node: Descriptor,
+  options: PredecessorsOptions = {},
+): AsyncGenerator<WalkedPredecessor> {
+  const { maxDepth = 1000, maxNodes = 1_000_000, signal, onEvent } = options
+  if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
+  const seen = new Set([keyOf(node)])
+  let level: readonly Descriptor[] = [node]
+  for (let depth = 1; level.length > 0; depth++) {
+    const above: Descriptor[] = []
+    for (const of of level) {
+      for await (const { descriptor, edge } of source.predecessors(of, { signal, onEvent })) {
+        yield { descriptor, edge, of, depth }
+        if (seen.has(keyOf(descriptor))) continue
+        seen.add(keyOf(descriptor))
+        above.push(descriptor)
+      }
+    }
+    if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels high`)
+    if (seen.size > maxNodes) throw new SizeExceedsLimitError(`the graph has more than ${maxNodes} nodes`)
+    level = above
+  }
+}

@@ -1,0 +1,84 @@
+export { copy } from './copy/copy.ts'
+export { copyGraph } from './copy/copy-graph.ts'
+export type {
+  CopyGraphOptions,
+  CopyOptions,
+  CopyResult,
+  NodeState,
+  RootState,
+  SuccessorsState,
+  Tally,
+} from './copy/options.ts'
+
+export { buildGraph } from './graph/graph.ts'
+export type { BuildGraphOptions, ContentGraph, GraphEdge, GraphLabel, GraphNode } from './graph/graph.ts'
+export { walkPredecessors } from './graph/predecessors.ts'
+export type { PredecessorsOptions, WalkedPredecessor } from './graph/predecessors.ts'
+export { renderTree } from './graph/render.ts'
+export { walk } from './graph/walk.ts'
+export type { WalkedNode, WalkOptions } from './graph/walk.ts'
+
+export { MemoryTarget } from './targets/memory.ts'
+export type { MemoryTargetOptions } from './targets/memory.ts'
+export type {
+  Destination,
+  FetchedManifest,
+  FetchReferenceOptions,
+  Predecessor,
+  PushOptions,
+  PushOutcome,
+  ReferrersOptions,
+  Source,
+  TagsOptions,
+  Target,
+} from './targets/target.ts'
+
+export type { Annotations } from './content/annotations.ts'
+export { refNameAnnotation } from './content/annotations.ts'
+export { contentOf } from './content/content.ts'
+export type { Content } from './content/content.ts'
+export { plainDescriptor, sameNode } from './content/descriptor.ts'
+export type { Descriptor } from './content/descriptor.ts'
+export { digestOf, isDigest, parseDigest } from './content/digest.ts'
+export type { Digest, DigestAlgorithm, DigestParts } from './content/digest.ts'
+export { declareManifestTypes, standardManifestTypes, successorsOf } from './content/manifest-types.ts'
+export type { Edge, ManifestType, ManifestTypes, Successor } from './content/manifest-types.ts'
+export type { ManifestFacts } from './content/manifest.ts'
+export { isForeignLayer, mediaTypes } from './content/media-types.ts'
+export { formatPlatform, localPlatform, matchesPlatform, parsePlatform } from './content/platform.ts'
+export type { Platform } from './content/platform.ts'
+export { formatReference, isRegistry, isRepository, isTag, parseReference } from './content/reference.ts'
+export type { Reference } from './content/reference.ts'
+export { parseStrictJson } from './content/strict-json.ts'
+export type { JsonLimits } from './content/strict-json.ts'
+export { defaultMaxMetadataBytes, readAll, tap, verify, verifyBytes } from './content/verify.ts'
+
+export {
+  AlreadyExistsError,
+  AuthError,
+  CopyError,
+  DigestMismatchError,
+  errorCode,
+  InvalidDigestError,
+  InvalidLayoutError,
+  InvalidManifestError,
+  InvalidReferenceError,
+  LockedError,
+  NotFoundError,
+  OciError,
+  ResponseError,
+  SizeExceedsLimitError,
+  SizeMismatchError,
+  UnreachableError,
+  UnsupportedError,
+} from './errors.ts'
+export type { CopyFacts, ErrorCode, RegistryErrorDetail, ResponseFacts } from './errors.ts'
+export type {
+  CopyEvent,
+  FilterReason,
+  NodeEvent,
+  Side,
+  SignalOptions,
+  SkipReason,
+  TargetEvent,
+} from './events.ts'
