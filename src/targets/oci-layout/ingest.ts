@@ -1,0 +1,117 @@
+import { hash, randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { isFileError } from '../read-file.ts'
+import { removeFile, writeFile, type WriteFileOptions } from '../write-file.ts'
+import type { LayoutFileSystem } from './file-system.ts'
+import { currentOwner, isGone, type Owner } from './owner.ts'
+
+/**
+ * The folder for what is being written. It is there only while it is needed, and each file in it names its process, so
+ * that those of dead processes can be told from those of living ones.
+ */
+export class Ingest {
+  readonly #directory: string
+  readonly #fs: LayoutFileSystem
+  #active = 0
+  #owner: Owner | undefined
+
+  constructor(directory: string, fs: LayoutFileSystem) {
+    this.#directory = directory
+    this.#fs = fs
+  }
+
+  /** Writes a temporary file, and has `place` move it away; nothing is left of it otherwise. */
+  write<T>(
+    content: AsyncIterable<Uint8Array>,
+    place: (path: string) => Promise<T>,
+    options: WriteFileOptions = {},
+  ): Promise<T> {
+    return this.#use((path) => writeFile(path, content, () => place(path), { ...options, fs: this.#fs }))
+  }
+
+  /** Makes a temporary second name for a file, and has `place` move it away; false if the file cannot be linked here. */
+  link(existing: string, place: (path: string) => Promise<boolean>): Promise<boolean> {
+    return this.#use(async (path) => {
+      await this.#fs.mkdir(this.#directory, { recursive: true })
+      try {
+        await this.#fs.link(existing, path)
+      } catch (error) {
+        // Another disk, a file system without links, a file of another user: whatever it was, a copy will do or tell.
+        if (isFileError(error, ...unlinkable)) return false
+        throw error
+      }
+      try {
+        return await place(path)
+      } finally {
+        await removeFile(path, this.#fs)
+      }
+    })
+  }
+
+  /** Removes what dead processes of this host have left. */
+  async sweep(): Promise<void> {
+    const self = await this.#self()
+    for (const name of await this.#names()) {
+      const owner = ownerOf(name, self)
+      if (owner !== undefined && isGone(owner, self)) await removeFile(join(this.#directory, name), this.#fs)
+    }
+    await this.#removeIfEmpty()
+  }
+
+  async #use<T>(work: (path: string) => Promise<T>): Promise<T> {
+    this.#active += 1
+    try {
+      return await work(join(this.#directory, fileName(await this.#self())))
+    } finally {
+      this.#active -= 1
+      if (this.#active === 0) await this.#removeIfEmpty()
+    }
+  }
+
+  async #self(): Promise<Owner> {
+    this.#owner ??= await currentOwner()
+    return this.#owner
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return (await this.#fs.readdir(this.#directory)).filter((name) => typeof name === 'string')
+    } catch (error) {
+      if (isFileError(error, 'ENOENT')) return []
+      throw error
+    }
+  }
+
+  /** Fails for a folder that is gone or in use, and on a disk that fails anyway: the write itself tells. */
+  async #removeIfEmpty(): Promise<void> {
+    await this.#fs.rmdir(this.#directory).catch(() => {})
+  }
+}
+
+const unlinkable = [
+  'EXDEV',
+  'EPERM',
+  'EACCES',
+  'EMLINK',
+  'ENOENT',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EINVAL',
+]
+
+const namePattern = /^copygraph-([0-9a-f]{16})-(\d{1,10})-[0-9a-f]{16}$/
+
+function fileName({ host, pid }: Owner): string {
+  return `copygraph-${hostCode(host)}-${pid}-${randomBytes(8).toString('hex')}`
+}
+
+/** The owner of a file, if it is on the host of `self`. */
+function ownerOf(name: string, { host }: Owner): Owner | undefined {
+  const [, code, pid] = namePattern.exec(name) ?? []
+  return code === hostCode(host) ? { host, pid: Number(pid) } : undefined
+}
+
+function hostCode(host: string): string {
+  return hash('sha256', host).slice(0, 16)
+}

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import { LockedError } from '../../errors.ts'
+import { isFileError, readSmallFile } from '../read-file.ts'
+import { removeFile } from '../write-file.ts'
+import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
+import { currentOwner, isGone, type Owner } from './owner.ts'
+
+export interface LockOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long to wait for another process. @default 60 s */
+  readonly timeoutMilliseconds?: number | undefined
+  /** A lock whose holder gives no sign of life for so long is taken over. @default 15 s */
+  readonly staleMilliseconds?: number | undefined
+}
+
+/** A lock that this process holds, unless another one has taken it for dead. */
+export interface Lock {
+  isHeld(): Promise<boolean>
+  /** Gives the lock up; false if it was lost before. */
+  release(): Promise<boolean>
+}
+
+/**
+ * Takes a lock that all processes respect: a file that is created exclusively and names its holder, who touches it
+ * every few seconds. A holder on this host whose process is gone loses it at once, any other one after a time without
+ * a touch. That is measured with the clock of the one who waits, as the clocks of two hosts may differ.
+ * Errors: LOCKED, which names the holder; those of the file system.
+ */
+export async function acquireLock(
+  path: string,
+  fs: LayoutFileSystem,
+  options: LockOptions = {},
+): Promise<Lock> {
+  const { signal, timeoutMilliseconds = 60_000, staleMilliseconds = 15_000 } = options
+  const owner = await currentOwner()
+  const started = performance.now()
+  let observed: Observed | undefined
+  for (;;) {
+    signal?.throwIfAborted()
+    const lock = await createLock(path, fs, owner)
+    if (lock !== undefined) return lock
+    const seen = await look(path, fs)
+    if (seen === undefined) continue
+    const now = performance.now()
+    if (seen.identity !== observed?.identity) observed = { ...seen, since: now }
+    if (isDead(seen, owner) || now - observed.since >= staleMilliseconds) await takeAway(path, fs, seen)
+    else if (now - started >= timeoutMilliseconds) throw lockedError(path, seen)
+    else await pause(signal)
+  }
+}
+
+const heartbeatMilliseconds = 3_000
+const maxHolderBytes = 4_096
+
+interface Holder extends Owner {
+  readonly token: string
+}
+
+/** A lock file at one moment. */
+interface Seen {
+  /** Changes with each new lock and with each sign of life. */
+  readonly identity: string
+  /** Undefined for a lock whose holder has not yet written its name, or never will. */
+  readonly holder: Holder | undefined
+}
+
+interface Observed extends Seen {
+  readonly since: number
+}
+
+/** Undefined if another process has the lock. */
+async function createLock(path: string, fs: LayoutFileSystem, owner: Owner): Promise<Lock | undefined> {
+  let file: LayoutFile
+  try {
+    file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
+  } catch (error) {
+    if (isFileError(error, 'EEXIST')) return undefined
+    throw error
+  }
+  const holder: Holder = { ...owner, token: randomUUID() }
+  try {
+    await file.writev([Buffer.from(JSON.stringify(holder))])
+  } catch (error) {
+    await file.close()
+    await removeFile(path, fs)
+    throw error
+  }
+  return heldLock(path, fs, { file, token: holder.token })
+}
+
+function heldLock(
+  path: string,
+  fs: LayoutFileSystem,
+  { file, token }: { readonly file: LayoutFile; readonly token: string },
+): Lock {
+  let beat: Promise<void> = Promise.resolve()
+  const timer = setInterval(() => {
+    const now = new Date()
+    // A failing touch loses the lock in the end, which is noticed before anything is written under it.
+    beat = file.utimes(now, now).catch(() => {})
+  }, heartbeatMilliseconds)
+  const isHeld = async (): Promise<boolean> => (await look(path, fs))?.holder?.token === token
+  return {
+    isHeld,
+    async release() {
+      clearInterval(timer)
+      await beat
+      await file.close()
+      if (!(await isHeld())) return false
+      await removeFile(path, fs)
+      return true
+    },
+  }
+}
+
+function isDead({ holder }: Seen, observer: Owner): boolean {
+  return holder !== undefined && isGone(holder, observer)
+}
+
+/**
+ * Of several who judge one lock dead, the first moves it away; a later one finds another lock in its place, and leaves
+ * it, or puts it back if it was moved in that very moment.
+ */
+async function takeAway(path: string, fs: LayoutFileSystem, dead: Seen): Promise<void> {
+  if ((await look(path, fs))?.identity !== dead.identity) return
+  const aside = `${path}.${randomUUID()}`
+  try {
+    await fs.rename(path, aside)
+  } catch (error) {
+    if (isFileError(error, 'ENOENT')) return
+    throw error
+  }
+  try {
+    const moved = await look(aside, fs)
+    // If a third process has the lock already, the owner of the moved one notices before it writes.
+    if (moved?.identity !== dead.identity) await fs.link(aside, path).catch(() => {})
+  } finally {
+    await removeFile(aside, fs)
+  }
+}
+
+/** Undefined if there is no lock any more. */
+async function look(path: string, fs: LayoutFileSystem): Promise<Seen | undefined> {
+  try {
+    const { ino, mtimeMs } = await fs.lstat(path)
+    const text = await readText(path, fs)
+    return { identity: `${ino} ${mtimeMs} ${text}`, holder: parseHolder(text) }
+  } catch (error) {
+    if (isFileError(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+async function readText(path: string, fs: LayoutFileSystem): Promise<string> {
+  const bytes = await readSmallFile(path, maxHolderBytes, { fs })
+  if (bytes === undefined) throw new LockedError(`${path} is no regular file, so that nobody can lock it`)
+  return Buffer.from(bytes).toString()
+}
+
+const holderSchema: z.ZodType<Holder> = z.object({
+  pid: z.int().positive(),
+  host: z.string(),
+  token: z.string(),
+})
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    return holderSchema.safeParse(JSON.parse(text)).data
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function lockedError(path: string, { holder }: Seen): LockedError {
+  const name = holder === undefined ? 'an unknown process' : `process ${holder.pid} on ${holder.host}`
+  return new LockedError(
+    `${path} is held by ${name}: wait for it to end, or remove the file if it does not run`,
+  )
+}
+
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await delay(5 + Math.random() * 20, undefined, { signal })
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
+}

@@ -1,0 +1,291 @@
+import * as nodeFs from 'node:fs/promises'
+import { join } from 'node:path'
+import { contentOf, type Content } from '../../content/content.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { digestOf, isDigest, parseDigest, type Digest } from '../../content/digest.ts'
+import type { ManifestFacts } from '../../content/manifest.ts'
+import { standardManifestTypes, type ManifestTypes } from '../../content/manifest-types.ts'
+import { mediaTypes } from '../../content/media-types.ts'
+import { defaultMaxMetadataBytes, verifyBytes } from '../../content/verify.ts'
+import { InvalidLayoutError, InvalidReferenceError, NotFoundError } from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import { isFileError } from '../read-file.ts'
+import type {
+  Predecessor,
+  PushOptions,
+  PushOutcome,
+  ReferrersOptions,
+  TagsOptions,
+  Target,
+} from '../target.ts'
+import { Blobs } from './blobs.ts'
+import { addManifest, addTaggedManifest, removeNode, removeTag, setTag, type Mutation } from './changes.ts'
+import type { LayoutFileSystem } from './file-system.ts'
+import { emptySnapshot, IndexFile, type Snapshot } from './index-file.ts'
+import { Ingest } from './ingest.ts'
+import { hasLayoutFile, writeLayoutFile } from './layout-file.ts'
+import { settleListing } from './listing.ts'
+import { ManifestGraph } from './manifest-graph.ts'
+import { Manifests } from './manifests.ts'
+
+export interface OciLayoutOptions {
+  /** The disk. @default `node:fs/promises` */
+  readonly fs?: LayoutFileSystem | undefined
+  /** @default the standard ones */
+  readonly manifestTypes?: ManifestTypes | undefined
+  /** The largest manifest that is taken or read, in bytes. @default 4 MiB */
+  readonly maxMetadataBytes?: number | undefined
+  /** How long to wait for another process that is writing index.json. @default 60 s */
+  readonly lockTimeoutMilliseconds?: number | undefined
+}
+
+/**
+ * A folder in the format of an OCI image layout. Several processes may use it at once. It is made, with the folder,
+ * when it is first written to.
+ *
+ * Everything in it can be tagged, and a tag may be any text but a digest. Files that are no regular files are not read.
+ * Errors of the disk come unchanged, with the `code` of Node (ENOSPC, EROFS, ...); besides those of `Target`:
+ * INVALID_LAYOUT if the folder is no layout or its index.json cannot be read, LOCKED if another process does not end.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+ */
+export class OciLayout implements Target {
+  readonly manifestTypes: ManifestTypes
+  readonly #directory: string
+  readonly #fs: LayoutFileSystem
+  readonly #ingest: Ingest
+  readonly #blobs: Blobs
+  readonly #manifests: Manifests
+  readonly #graph: ManifestGraph
+  readonly #index: IndexFile
+  #hasLayoutFile = false
+  #isMade = false
+  #willWrite = false
+
+  constructor(directory: string, options: OciLayoutOptions = {}) {
+    const { fs = nodeFs, manifestTypes = standardManifestTypes, lockTimeoutMilliseconds } = options
+    const { maxMetadataBytes = defaultMaxMetadataBytes } = options
+    this.manifestTypes = manifestTypes
+    this.#directory = directory
+    this.#fs = fs
+    this.#ingest = new Ingest(join(directory, 'ingest'), fs)
+    this.#blobs = new Blobs({
+      directory,
+      fs,
+      ingest: this.#ingest,
+      isLocal: fs === nodeFs,
+      assertLayout: async (reading) => void (await this.#snapshot(reading)),
+    })
+    this.#manifests = new Manifests({ blobs: this.#blobs, manifestTypes, maxMetadataBytes })
+    this.#graph = new ManifestGraph(manifestTypes, (manifest, reading) =>
+      this.#manifests.facts(manifest, reading),
+    )
+    this.#index = new IndexFile({
+      directory,
+      fs,
+      ingest: this.#ingest,
+      lockTimeoutMilliseconds,
+      settle: (snapshot, index, changes) =>
+        settleListing(index, changes, snapshot, { graph: this.#graph, manifestTypes }),
+    })
+  }
+
+  /** From now on a folder that is not there counts as an empty layout, since it will be made. */
+  async prepare(): Promise<void> {
+    this.#willWrite = true
+  }
+
+  async resolve(reference: string, options: SignalOptions = {}): Promise<Descriptor> {
+    const snapshot = await this.#snapshot(options)
+    if (isDigest(reference)) return this.#resolveDigest(reference, snapshot, options)
+    const entry = snapshot.named.get(reference)
+    if (entry === undefined) throw this.#notFound(reference)
+    if (entry.descriptor !== undefined) return entry.descriptor
+    throw new InvalidLayoutError(
+      `the entry of ${JSON.stringify(reference)} in ${join(this.#directory, 'index.json')} is no descriptor`,
+    )
+  }
+
+  async exists(descriptor: Descriptor, { signal }: SignalOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted()
+    return this.#blobs.exists(descriptor)
+  }
+
+  fetch(descriptor: Descriptor, options: SignalOptions = {}): Content {
+    return this.#blobs.content(descriptor, options)
+  }
+
+  async push(descriptor: Descriptor, content: Content, options: PushOptions = {}): Promise<PushOutcome> {
+    const { existing = 'unknown', signal } = options
+    signal?.throwIfAborted()
+    parseDigest(descriptor.digest)
+    await this.#make(options)
+    if (this.manifestTypes.isManifest(descriptor.mediaType)) {
+      return this.#pushManifest(descriptor, content, options)
+    }
+    if (existing === 'unknown' && (await this.#blobs.exists(descriptor))) return 'existed'
+    await this.#blobs.write(descriptor, content, options)
+    return 'copied'
+  }
+
+  async pushReference(
+    descriptor: Descriptor,
+    bytes: Uint8Array,
+    reference: string,
+    options: SignalOptions = {},
+  ): Promise<void> {
+    options.signal?.throwIfAborted()
+    assertTag(reference)
+    verifyBytes(bytes, descriptor)
+    if (!this.manifestTypes.isManifest(descriptor.mediaType)) {
+      await this.push(descriptor, contentOf(bytes), options)
+      return this.tag(descriptor, reference, options)
+    }
+    await this.#make(options)
+    const facts =
+      (await this.#manifests.facts(descriptor, options)) ??
+      (await this.#manifests.write(descriptor, contentOf(bytes), options))
+    this.#graph.add(descriptor, facts)
+    await this.#moveTag(reference, addTaggedManifest(descriptor, this.#covers(facts), reference), options)
+  }
+
+  async ingest(content: Content, mediaType: string, options: SignalOptions = {}): Promise<Descriptor> {
+    options.signal?.throwIfAborted()
+    await this.#make(options)
+    if (!this.manifestTypes.isManifest(mediaType)) return this.#blobs.ingest(content, mediaType, options)
+    const bytes = await this.#manifests.collect(content, options)
+    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
+    await this.push(descriptor, contentOf(bytes), options)
+    return descriptor
+  }
+
+  async tag(descriptor: Descriptor, reference: string, options: SignalOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted()
+    assertTag(reference)
+    if (!(await this.#blobs.exists(descriptor))) throw this.#notFound(descriptor.digest)
+    await this.#make(options)
+    await this.#moveTag(reference, setTag(descriptor, reference), options)
+  }
+
+  async untag(reference: string, options: SignalOptions = {}): Promise<void> {
+    if (isDigest(reference)) throw new InvalidReferenceError(`${reference} is a digest, not a tag`)
+    await this.#snapshot(options)
+    await this.#relist(removeTag(reference, this.#directory), options)
+  }
+
+  async delete(descriptor: Descriptor, options: SignalOptions = {}): Promise<void> {
+    const { digest } = descriptor
+    const snapshot = await this.#snapshot(options)
+    if ((await this.#blobs.size(digest)) === undefined) throw this.#notFound(digest)
+    const known = await this.#resolveDigest(digest, snapshot, options)
+    const manifest = this.manifestTypes.isManifest(known.mediaType) ? known : undefined
+    const children = manifest === undefined ? [] : await this.#manifests.children(manifest, options)
+    await this.#relist(removeNode(digest, children), options)
+    await this.#blobs.remove(digest)
+    this.#graph.remove(digest)
+  }
+
+  async *tags(options: TagsOptions = {}): AsyncGenerator<string> {
+    const { last, limit = Infinity } = options
+    const { named } = await this.#snapshot(options)
+    const tags = [...named.keys()].filter((tag) => !isDigest(tag) && (last === undefined || tag > last))
+    yield* tags.sort().slice(0, limit)
+  }
+
+  async *predecessors({ digest }: Descriptor, options: SignalOptions = {}): AsyncGenerator<Predecessor> {
+    await this.#graph.refresh(await this.#snapshot(options), options)
+    for (const predecessor of this.#graph.predecessors(digest)) {
+      if (await this.exists(predecessor.descriptor, options)) yield predecessor
+    }
+  }
+
+  async *referrers(descriptor: Descriptor, options: ReferrersOptions = {}): AsyncGenerator<Descriptor> {
+    const { artifactType } = options
+    for await (const { descriptor: referrer, edge } of this.predecessors(descriptor, options)) {
+      const isWanted = artifactType === undefined || referrer.artifactType === artifactType
+      if (edge === 'subject' && isWanted) yield referrer
+    }
+  }
+
+  /** Stores a manifest unless it is there, and lists it unless something contains it, or soon will. */
+  async #pushManifest(descriptor: Descriptor, content: Content, options: PushOptions): Promise<PushOutcome> {
+    const { existing, contained = false } = options
+    const isThere = existing !== 'replace' && (await this.#blobs.exists(descriptor))
+    if (isThere && contained) return 'existed'
+    const listed = isThere ? (await this.#index.read(options))?.listed.get(descriptor.digest) : undefined
+    if (listed?.descriptor?.mediaType === descriptor.mediaType) return 'existed'
+    const stored = isThere ? await this.#manifests.facts(descriptor, options) : undefined
+    const facts = stored ?? (await this.#manifests.write(descriptor, content, options))
+    this.#graph.add(descriptor, facts)
+    if (!contained) await this.#relist(addManifest(descriptor, this.#covers(facts)), options)
+    return stored === undefined ? 'copied' : 'existed'
+  }
+
+  async #resolveDigest(digest: Digest, snapshot: Snapshot, options: SignalOptions): Promise<Descriptor> {
+    const listed = snapshot.listed.get(digest)?.descriptor
+    if (listed !== undefined) return listed
+    const size = await this.#blobs.size(digest)
+    if (size === undefined) throw this.#notFound(digest)
+    if (this.#graph.manifest(digest) === undefined) await this.#graph.refresh(snapshot, options)
+    return this.#graph.manifest(digest) ?? { mediaType: mediaTypes.octetStream, digest, size }
+  }
+
+  /** Changes which tag points where; whether the node that lost it stays listed may be a question for the graph. */
+  async #moveTag(reference: string, mutation: Mutation, options: SignalOptions): Promise<void> {
+    const snapshot = await this.#index.read(options)
+    if (snapshot?.named.has(reference)) return this.#relist(mutation, options)
+    return this.#index.change(mutation, options)
+  }
+
+  /** A change that needs the graph. What can be read before the lock is taken is read before. */
+  async #relist(mutation: Mutation, options: SignalOptions): Promise<void> {
+    const snapshot = await this.#index.read(options)
+    if (snapshot !== undefined) await this.#graph.refresh(snapshot, options)
+    await this.#index.change(mutation, options)
+  }
+
+  #covers(facts: ManifestFacts): boolean {
+    return this.#manifests.contained(facts).length > 0
+  }
+
+  /** The newest index.json of a folder that is a layout. Error: INVALID_LAYOUT. */
+  async #snapshot(options: SignalOptions): Promise<Snapshot> {
+    options.signal?.throwIfAborted()
+    this.#hasLayoutFile ||= await hasLayoutFile(this.#directory, this.#fs)
+    const snapshot = await this.#index.read(options)
+    if (snapshot !== undefined && this.#hasLayoutFile) return snapshot
+    if (snapshot === undefined && !this.#hasLayoutFile && this.#willWrite) return emptySnapshot
+    const missing = this.#hasLayoutFile ? 'index.json' : 'oci-layout'
+    throw new InvalidLayoutError(
+      `${this.#directory} is not an OCI image layout: there is no file ${join(this.#directory, missing)}`,
+    )
+  }
+
+  /** Makes the folder a layout, unless it is one; what is damaged is refused, never replaced. */
+  async #make(options: SignalOptions): Promise<void> {
+    if (this.#isMade) return
+    try {
+      await this.#fs.mkdir(this.#directory, { recursive: true })
+    } catch (cause) {
+      if (!isFileError(cause, 'EEXIST', 'ENOTDIR')) throw cause
+      throw new InvalidLayoutError(`${this.#directory} is not a folder`, { cause })
+    }
+    await this.#ingest.sweep()
+    this.#hasLayoutFile ||= await hasLayoutFile(this.#directory, this.#fs)
+    const snapshot = await this.#index.read(options)
+    if (snapshot === undefined) await this.#index.change((index) => ({ index }), options)
+    if (!this.#hasLayoutFile) {
+      await writeLayoutFile(this.#directory, { fs: this.#fs, ingest: this.#ingest }, options)
+    }
+    this.#hasLayoutFile = true
+    this.#isMade = true
+  }
+
+  #notFound(reference: string): NotFoundError {
+    return new NotFoundError(`${JSON.stringify(reference)} is not in ${this.#directory}`)
+  }
+}
+
+function assertTag(reference: string): void {
+  if (reference !== '' && !isDigest(reference)) return
+  throw new InvalidReferenceError(`${JSON.stringify(reference)} cannot be a tag`)
+}

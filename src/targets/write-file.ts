@@ -1,0 +1,135 @@
+import { constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { isFileError } from './read-file.ts'
+
+/** The part of a `FileHandle` that writing needs. */
+export interface WritableFile {
+  writev(buffers: Uint8Array[]): Promise<{ readonly bytesWritten: number }>
+  datasync(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The part of `node:fs/promises` that writing needs. */
+export interface WritableFileSystem {
+  open(path: string, flags: number): Promise<WritableFile>
+  mkdir(path: string, options: { recursive: true }): Promise<unknown>
+  unlink(path: string): Promise<void>
+}
+
+export interface WriteFileOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Waits until the bytes are on the disk, for a file whose loss could not be noticed. @default false */
+  readonly sync?: boolean | undefined
+}
+
+/**
+ * Writes bytes to a new file, which must not exist, and has `place` move it to where it belongs. If anything fails,
+ * the content or `place` included, the file is gone again. Missing folders on the way to it are made.
+ * Errors: whatever the content, the file system or `place` throws, unchanged.
+ */
+export async function writeFile<T>(
+  path: string,
+  content: AsyncIterable<Uint8Array>,
+  place: () => Promise<T>,
+  { fs, signal, sync = false }: WriteFileOptions & { readonly fs: WritableFileSystem },
+): Promise<T> {
+  signal?.throwIfAborted()
+  const file = await createFile(path, fs)
+  try {
+    await fill(file, content, { signal, sync })
+    return await place()
+  } catch (error) {
+    // What went wrong first is what the caller must hear of.
+    await removeFile(path, fs).catch(() => {})
+    throw error
+  }
+}
+
+/** Removes a file, if it is there. */
+export async function removeFile(path: string, fs: Pick<WritableFileSystem, 'unlink'>): Promise<void> {
+  try {
+    await fs.unlink(path)
+  } catch (error) {
+    if (!isFileError(error, 'ENOENT')) throw error
+  }
+}
+
+const batchBytes = 1024 * 1024
+/** What one writev can take on Linux. */
+const batchChunks = 1024
+/** How often the folder may be removed by somebody else between making it and using it. */
+const createAttempts = 20
+
+async function createFile(path: string, fs: WritableFileSystem): Promise<WritableFile> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
+    } catch (error) {
+      if (!isFileError(error, 'ENOENT') || attempt === createAttempts) throw error
+      await fs.mkdir(dirname(path), { recursive: true })
+    }
+  }
+}
+
+async function fill(
+  file: WritableFile,
+  content: AsyncIterable<Uint8Array>,
+  { signal, sync = false }: WriteFileOptions,
+): Promise<void> {
+  try {
+    await writeBatches(file, content, signal)
+    signal?.throwIfAborted()
+    if (sync) await file.datasync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** One batch is written while the next one is collected; never two, as their order would not be certain. */
+async function writeBatches(
+  file: WritableFile,
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let batch: Uint8Array[] = []
+  let bytes = 0
+  let writing: Promise<void> | undefined
+  try {
+    for await (const chunk of content) {
+      signal?.throwIfAborted()
+      if (chunk.length > 0) batch.push(chunk)
+      bytes += chunk.length
+      if (bytes < batchBytes && batch.length < batchChunks) continue
+      await writing
+      writing = writeBatch(file, batch)
+      // Its failure is met at the next batch; until then it must not count as unhandled.
+      writing.catch(() => {})
+      batch = []
+      bytes = 0
+    }
+    await writing
+    await writeBatch(file, batch)
+  } finally {
+    await writing?.catch(() => {})
+  }
+}
+
+/** A full disk shows as a write that was too short, and only the next one fails. */
+async function writeBatch(file: WritableFile, batch: Uint8Array[]): Promise<void> {
+  let rest = batch
+  while (rest.length > 0) {
+    const { bytesWritten } = await file.writev(rest)
+    rest = skipBytes(rest, bytesWritten)
+  }
+}
+
+function skipBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skipped = 0
+  const rest: Uint8Array[] = []
+  for (const chunk of chunks) {
+    const start = Math.min(chunk.length, count - skipped)
+    skipped += start
+    if (start < chunk.length) rest.push(chunk.subarray(start))
+  }
+  return rest
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { contentOf } from '../../../src/content/content.ts'
+import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
+import { graph } from '../../support/graph.ts'
+import { listedIn, scratchDirectory } from './scratch.ts'
+
+// top -> index -> m1, m2; m1 -> config; m2 -> config, layer; sbom refers to m1
+const nodes = graph({
+  top: ['index'],
+  index: ['m1', 'm2'],
+  m1: ['config'],
+  m2: ['config', 'layer'],
+  sbom: { children: ['config'], subject: 'm1' },
+})
+const digest = (name: string): string => nodes.descriptor(name).digest
+const inOrder = (...names: readonly string[]): string[] => names.map(digest).sort()
+
+describe('index.json lists', () => {
+  it('an untagged manifest until something contains it, and a referrer always', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout, ['config', 'layer', 'm1', 'm2', 'sbom'])
+    expect(await listedIn(directory)).toEqual(inOrder('m1', 'm2', 'sbom'))
+    await nodes.pushTo(layout, ['index'])
+    expect(await listedIn(directory)).toEqual(inOrder('index', 'sbom'))
+    await nodes.pushTo(layout, ['top'])
+    expect(await listedIn(directory)).toEqual(inOrder('top', 'sbom'))
+  })
+
+  it('nothing that comes after its parent', async () => {
+    const directory = await scratchDirectory()
+    await nodes.pushTo(new OciLayout(directory), ['index'])
+    await nodes.pushTo(new OciLayout(directory), ['m1', 'm2', 'config', 'layer'])
+    expect(await listedIn(directory)).toEqual([digest('index')])
+  })
+
+  it('nothing that is pushed as contained, until it is pushed for itself', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    const { descriptor, bytes } = nodes.node('m1')
+    await nodes.pushTo(layout, ['config'])
+    expect(await layout.push(descriptor, contentOf(bytes), { contained: true })).toBe('copied')
+    expect(await listedIn(directory)).toEqual([])
+    expect(await layout.push(descriptor, contentOf(bytes))).toBe('existed')
+    expect(await listedIn(directory)).toEqual([digest('m1')])
+  })
+
+  it('a root that is nested deeper once, when it comes with its tag', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout, ['config', 'layer', 'm1', 'm2'])
+    await layout.push(nodes.descriptor('index'), contentOf(nodes.node('index').bytes), { contained: true })
+    expect(await listedIn(directory), 'what is not covered yet stays listed').toEqual(inOrder('m1', 'm2'))
+    await layout.pushReference(nodes.descriptor('top'), nodes.node('top').bytes, 'v1')
+    expect(await listedIn(directory)).toEqual([`v1 ${digest('top')}`])
+  })
+
+  it('a child that has a tag of its own', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout, ['config', 'layer', 'm1', 'm2'])
+    await layout.tag(nodes.descriptor('m1'), 'child')
+    await nodes.pushTo(layout, ['index'])
+    expect(await listedIn(directory)).toEqual([`child ${digest('m1')}`, digest('index')])
+    await layout.untag('child')
+    expect(await listedIn(directory)).toEqual([digest('index')])
+  })
+
+  it('an untagged manifest that lost its tag, and no blob that did', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout, ['config', 'layer', 'm1', 'm2'])
+    await layout.tag(nodes.descriptor('m1'), 'latest')
+    await layout.tag(nodes.descriptor('m2'), 'latest')
+    expect(await listedIn(directory)).toEqual([`latest ${digest('m2')}`, digest('m1')])
+    await layout.untag('latest')
+    expect(await listedIn(directory)).toEqual(inOrder('m1', 'm2'))
+    await layout.tag(nodes.descriptor('layer'), 'blob')
+    await layout.untag('blob')
+    expect(await listedIn(directory)).toEqual(inOrder('m1', 'm2'))
+  })
+
+  it('the children of an index that was deleted, as far as they are there', async () => {
+    const directory = await scratchDirectory()
+    await nodes.pushTo(new OciLayout(directory), ['config', 'm1', 'index', 'top'])
+    await new OciLayout(directory).delete(nodes.descriptor('index'))
+    expect(await listedIn(directory)).toEqual(inOrder('m1', 'top'))
+  })
+
+  it('the same in the same order, however the content came', async () => {
+    const [one, other] = [await scratchDirectory(), await scratchDirectory()]
+    const tags = ['b', 'a', 'c']
+    for (const [directory, order] of [
+      [one, tags],
+      [other, tags.toReversed()],
+    ] as const) {
+      const layout = new OciLayout(directory)
+      await nodes.pushTo(layout, order === tags ? ['m1', 'sbom', 'm2'] : ['m2', 'm1', 'sbom'])
+      for (const tag of order) await layout.tag(nodes.descriptor('m1'), tag)
+    }
+    expect(await listedIn(one)).toEqual(await listedIn(other))
+    expect((await listedIn(one)).slice(0, 3)).toEqual(['a', 'b', 'c'].map((tag) => `${tag} ${digest('m1')}`))
+  })
+})

@@ -1,0 +1,72 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { memfs } from 'memfs'
+import { describe, expect, it } from 'vitest'
+import { contentOf } from '../../../src/content/content.ts'
+import { digestOf } from '../../../src/content/digest.ts'
+import { mediaTypes } from '../../../src/content/media-types.ts'
+import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
+import { graph } from '../../support/graph.ts'
+import { blobFile, listedIn, scratchDirectory } from './scratch.ts'
+
+/** image: m1 of config and layer */
+const nodes = graph({ m1: ['config', 'layer'] })
+const m1 = nodes.descriptor('m1')
+const layer = nodes.descriptor('layer')
+
+describe('the manifests of a layout', () => {
+  it('are refused when they are larger than the limit', async () => {
+    const layout = new OciLayout(await scratchDirectory(), { maxMetadataBytes: 64 })
+    await expect(nodes.pushTo(layout)).rejects.toMatchObject({ code: 'SIZE_EXCEEDS_LIMIT' })
+    expect(await layout.exists(m1)).toBe(false)
+    const ingesting = layout.ingest(contentOf(nodes.node('m1').bytes), m1.mediaType)
+    await expect(ingesting).rejects.toMatchObject({ code: 'SIZE_EXCEEDS_LIMIT' })
+  })
+
+  it('count as such when they are ingested, and when they came as a blob first', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    const { bytes } = nodes.node('m1')
+    await layout.push({ ...m1, mediaType: mediaTypes.octetStream }, contentOf(bytes))
+    expect(await layout.resolve(m1.digest)).toEqual({ ...m1, mediaType: mediaTypes.octetStream })
+    expect(await layout.ingest(contentOf(bytes), m1.mediaType)).toEqual(m1)
+    expect(await layout.resolve(m1.digest)).toEqual(m1)
+    expect(await listedIn(directory)).toEqual([m1.digest])
+    expect(await Array.fromAsync(layout.predecessors(layer))).toHaveLength(1)
+  })
+
+  it('that cannot be read do not hide the others', async () => {
+    const directory = await scratchDirectory()
+    const many = graph({ index: ['a', 'b'], a: ['config'], b: ['config', 'layer'] })
+    await many.pushTo(new OciLayout(directory))
+    await writeFile(blobFile(directory, many.descriptor('a').digest), '{}')
+    await rm(blobFile(directory, many.descriptor('config').digest))
+    const found = await Array.fromAsync(new OciLayout(directory).predecessors(many.descriptor('config')))
+    expect(found.map(({ descriptor }) => descriptor.digest)).toEqual([many.descriptor('b').digest])
+  })
+
+  it('that another instance has pushed are found', async () => {
+    const directory = await scratchDirectory()
+    const [one, other] = [new OciLayout(directory), new OciLayout(directory)]
+    await nodes.pushTo(one)
+    expect(await Array.fromAsync(one.referrers(m1))).toEqual([])
+    const sbom = graph({ m1: ['config', 'layer'], sbom: { children: ['config'], subject: 'm1' } })
+    await sbom.pushTo(other, ['sbom'])
+    const found = await Array.fromAsync(one.referrers(m1))
+    expect(found.map(({ digest }) => digest)).toEqual([sbom.descriptor('sbom').digest])
+    await other.delete(sbom.descriptor('sbom'))
+    expect(await Array.fromAsync(one.referrers(m1))).toEqual([])
+  })
+
+  it('of a deep chain of indexes do not use up the call stack', async () => {
+    const layout = new OciLayout('/layout', { fs: memfs().fs.promises })
+    let below = m1
+    await nodes.pushTo(layout)
+    for (let depth = 0; depth < 2_000; depth++) {
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [below] }))
+      below = { mediaType: mediaTypes.ociIndex, digest: digestOf(bytes), size: bytes.length }
+      await layout.push(below, contentOf(bytes), { contained: depth < 1_999 })
+    }
+    expect(await Array.fromAsync(layout.predecessors(m1))).toHaveLength(1)
+    expect(await layout.resolve(m1.digest)).toEqual(m1)
+  })
+})

@@ -1,0 +1,125 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { contentOf } from '../../../src/content/content.ts'
+import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
+import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
+import { graph } from '../../support/graph.ts'
+import { listedIn, scratchDirectory } from './scratch.ts'
+
+const program = fileURLToPath(new URL('writer-process.ts', import.meta.url))
+const names = ['a', 'b', 'c', 'd']
+
+function start(directory: string, name: string, ...more: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [program, directory, name, ...more], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+async function ended(child: ChildProcess): Promise<unknown> {
+  const [code] = await once(child, 'exit')
+  return code
+}
+
+/** Reads index.json again and again; counts how often, and fails if it is ever broken. */
+function watchIndex(directory: string): { stop(): Promise<number> } {
+  let isRunning = true
+  const watching = (async () => {
+    let valid = 0
+    while (isRunning) {
+      const text = await readFile(join(directory, 'index.json'), 'utf8').catch(() => undefined)
+      if (text === undefined) continue
+      expect(JSON.parse(text)).toMatchObject({ schemaVersion: 2 })
+      valid += 1
+    }
+    return valid
+  })()
+  return {
+    stop: () => {
+      isRunning = false
+      return watching
+    },
+  }
+}
+
+const allTags = names.flatMap((name) => Array.from({ length: 25 }, (_, at) => `${name}-${at}`)).sort()
+
+describe('a layout that several processes write to', () => {
+  it('loses no tag, and its index.json is whole at every moment', async () => {
+    const directory = join(await scratchDirectory(), 'layout')
+    const watcher = watchIndex(directory)
+    const codes = await Promise.all(names.map((name) => ended(start(directory, name))))
+    expect(await watcher.stop()).toBeGreaterThan(10)
+    expect(codes).toEqual([0, 0, 0, 0])
+    expect(await Array.fromAsync(new OciLayout(directory).tags())).toEqual(allTags)
+    expect(await listedIn(directory)).toHaveLength(100)
+    expect((await readdir(directory)).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
+  })
+
+  it('loses no tag when one of them is killed in the middle of writing and run again', async () => {
+    const directory = join(await scratchDirectory(), 'layout')
+    const victim = start(directory, 'a', 'stall')
+    const others = ['b', 'c', 'd'].map((name) => ended(start(directory, name)))
+    await once(victim.stdout ?? victim, 'data')
+    expect(await readdir(join(directory, 'ingest'))).not.toEqual([])
+    victim.kill('SIGKILL')
+    await ended(victim)
+    expect(await Promise.all(others)).toEqual([0, 0, 0])
+    expect(await Array.fromAsync(new OciLayout(directory).tags())).toHaveLength(75 + 7)
+    expect(await ended(start(directory, 'a'))).toBe(0)
+    expect(await Array.fromAsync(new OciLayout(directory).tags())).toEqual(allTags)
+    expect((await readdir(directory)).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
+  })
+})
+
+describe('what a dead process left in a layout', () => {
+  it('is removed by the next writer, if it was on this host; what others write is left alone', async () => {
+    const directory = await scratchDirectory()
+    const nodes = graph({ m1: ['config'] })
+    const seen: string[] = []
+    const { descriptor, bytes } = nodes.node('config')
+    await new OciLayout(directory).push(descriptor, {
+      async *[Symbol.asyncIterator]() {
+        seen.push(...(await readdir(join(directory, 'ingest'))))
+        yield bytes
+      },
+    })
+    const [own = ''] = seen
+    const child = spawn(process.execPath, ['-e', ''])
+    await once(child, 'exit')
+    const dead = own.replace(`-${process.pid}-`, `-${child.pid}-`)
+    const foreign = dead.replace(/^copygraph-[0-9a-f]{16}/, `copygraph-${'0'.repeat(16)}`)
+    await new OciLayout(directory).push(nodes.node('m1').descriptor, {
+      async *[Symbol.asyncIterator]() {
+        for (const name of [dead, foreign, own, 'upload.tmp']) {
+          await writeFile(join(directory, 'ingest', name), '').catch(() => {})
+        }
+        yield nodes.node('m1').bytes
+      },
+    })
+    await import('node:fs/promises').then(({ mkdir }) =>
+      mkdir(join(directory, 'ingest'), { recursive: true }),
+    )
+    for (const name of [dead, foreign, own, 'upload.tmp'])
+      await writeFile(join(directory, 'ingest', name), '')
+    await new OciLayout(directory).push(descriptor, contentOf(bytes))
+    expect((await readdir(join(directory, 'ingest'))).sort()).toEqual([own, foreign, 'upload.tmp'].sort())
+  })
+
+  it('does not stop the next one: its lock is taken over', async () => {
+    const directory = await scratchDirectory()
+    const nodes = graph({ m1: ['config'] })
+    await nodes.pushTo(new OciLayout(directory))
+    const child = spawn(process.execPath, ['-e', ''])
+    await once(child, 'exit')
+    const holder = { ...(await currentOwner()), pid: child.pid, token: 'dead' }
+    await writeFile(join(directory, 'index.json.lock'), JSON.stringify(holder))
+    await new OciLayout(directory).tag(nodes.descriptor('m1'), 'v1')
+    expect(await listedIn(directory)).toEqual([`v1 ${nodes.descriptor('m1').digest}`])
+  })
+})
