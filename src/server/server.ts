@@ -1,0 +1,8 @@
+export { createRegistryHandler } from './handler.ts'
+export type { RegistryHandler, RegistryHandlerOptions, RequestFact } from './handler.ts'
+export { layoutStore } from './layout-store.ts'
+export type { LayoutStoreOptions } from './layout-store.ts'
+export { serve } from './serve.ts'
+export type { RunningRegistry, ServeOptions } from './serve.ts'
+export { memoryStore, targetStore } from './store.ts'
+export type { OpenOptions, RegistryStore } from './store.ts'

@@ -1,0 +1,119 @@
+import * as fs from 'node:fs/promises'
+import { join } from 'node:path'
+import { contentOf, type Content } from '../content/content.ts'
+import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
+import type { SignalOptions } from '../events.ts'
+import { openRegularFile, readChunks } from '../targets/read-file.ts'
+
+/**
+ * An upload that was begun and is not finished. The bytes that have come are in a file, in a folder of its own that
+ * is made when the first come. One request at a time may use it.
+ */
+export class UploadSession {
+  readonly id: string
+  /** The repository that the upload belongs to. */
+  readonly name: string
+  readonly #directory: string
+  #folder: string | undefined
+  #offset = 0
+  #isBusy = false
+  #isDropped = false
+
+  constructor(id: string, name: string, directory: string) {
+    this.id = id
+    this.name = name
+    this.#directory = directory
+  }
+
+  /** How many bytes have been received. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
+  /** Runs an action that no other may overlap; undefined, and the action not run, while another runs or after `drop`. */
+  async exclusively<T>(action: () => Promise<T>): Promise<T | undefined> {
+    if (this.#isBusy || this.#isDropped) return undefined
+    this.#isBusy = true
+    try {
+      return await action()
+    } finally {
+      this.#isBusy = false
+      if (this.#isDropped) await this.#remove()
+    }
+  }
+
+  /**
+   * Appends what a body yields, in large writes. What came before a body broke off is kept, and counts.
+   * Error: SIZE_EXCEEDS_LIMIT where the whole would have more than `maxBytes`.
+   */
+  async append(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<void> {
+    const handle = await this.#open()
+    const batch: Uint8Array[] = []
+    let batched = 0
+    const flush = async (): Promise<void> => {
+      const bytes = Buffer.concat(batch.splice(0))
+      batched = 0
+      await this.#write(handle, bytes)
+    }
+    try {
+      for await (const chunk of body) {
+        if (this.#offset + batched + chunk.length > maxBytes) throw tooLarge(maxBytes)
+        batch.push(chunk)
+        batched += chunk.length
+        if (batched >= batchBytes) await flush()
+      }
+    } finally {
+      await flush().finally(() => handle.close())
+    }
+  }
+
+  /** All that has been received. Not verified. */
+  content({ signal }: SignalOptions = {}): Content {
+    if (this.#folder === undefined) return contentOf(new Uint8Array())
+    const file = join(this.#folder, fileName)
+    const read = async function* (offset: number): AsyncGenerator<Uint8Array> {
+      const opened = await openRegularFile(file, fs)
+      if (opened === undefined) throw new NotFoundError(`${file} is gone`)
+      yield* readChunks(opened, { signal, offset })
+    }
+    return { file, from: read, [Symbol.asyncIterator]: () => read(0) }
+  }
+
+  /** Removes what has been received: at once, or as soon as the request that uses the upload has ended. */
+  async drop(): Promise<void> {
+    this.#isDropped = true
+    if (!this.#isBusy) await this.#remove()
+  }
+
+  async #open(): Promise<fs.FileHandle> {
+    if (this.#folder !== undefined) return fs.open(join(this.#folder, fileName), 'r+')
+    await fs.mkdir(this.#directory, { recursive: true })
+    this.#folder = await fs.mkdtemp(join(this.#directory, '.upload-'))
+    return fs.open(join(this.#folder, fileName), 'wx')
+  }
+
+  /** At its place, not at the end of the file: a write that failed half-way has left something there. */
+  async #write(handle: fs.FileHandle, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, this.#offset)
+      done += bytesWritten
+      this.#offset += bytesWritten
+    }
+  }
+
+  async #remove(): Promise<void> {
+    if (this.#folder !== undefined) await fs.rm(this.#folder, { recursive: true, force: true })
+    this.#folder = undefined
+  }
+}
+
+const fileName = 'blob'
+const batchBytes = 1024 * 1024
+
+function tooLarge(maxBytes: number): SizeExceedsLimitError {
+  return new SizeExceedsLimitError(`an upload has more than ${maxBytes} bytes`)
+}

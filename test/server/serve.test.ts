@@ -1,0 +1,360 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type RequestListener } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { hash } from 'bcryptjs'
+import { Client } from 'undici'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { digestOf } from '../../src/content/digest.ts'
+import { InvalidLayoutError, LockedError, UnreachableError, UnsupportedError } from '../../src/errors.ts'
+import { createAuthenticator } from '../../src/server/authenticate.ts'
+import { createRegistryHandler, type RequestFact } from '../../src/server/handler.ts'
+import { serve } from '../../src/server/serve.ts'
+import { memoryStore, targetStore } from '../../src/server/store.ts'
+import { MemoryTarget } from '../../src/targets/memory.ts'
+import { graph } from '../support/graph.ts'
+import { cert, key } from './certificate.ts'
+import {
+  beginUpload,
+  blob,
+  caller,
+  errorCodes,
+  everythingIn,
+  json,
+  pushBlob,
+  pushGraph,
+  startRegistry,
+} from './harness.ts'
+
+const image = graph({ image: ['config', 'layer'] })
+
+describe('serve', () => {
+  test('listens on loopback at a free port', async () => {
+    const { registry, call } = await startRegistry()
+    expect(registry.url).toBe(`http://127.0.0.1:${registry.port}`)
+    expect((await call('GET', '/v2/')).status).toBe(200)
+  })
+
+  test('speaks HTTPS with a certificate and its key', async () => {
+    await using registry = await serve(memoryStore(), { tls: { cert, key } })
+    expect(registry.url).toBe(`https://127.0.0.1:${registry.port}`)
+    const client = new Client(registry.url, { connect: { ca: cert } })
+    const reply = await client.request({ method: 'GET', path: '/v2/' })
+    await reply.body.dump()
+    await client.close()
+    expect(reply.statusCode).toBe(200)
+  })
+
+  test('fails with UNREACHABLE where it cannot listen, and says where', async () => {
+    const { registry } = await startRegistry()
+    const failure = serve(memoryStore(), { port: registry.port })
+    await expect(failure).rejects.toThrow(UnreachableError)
+    await expect(failure).rejects.toThrow(`cannot listen on 127.0.0.1, port ${registry.port}`)
+  })
+
+  test('closes while a client is in the middle of a push, and leaves nothing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'copygraph-test-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const facts: RequestFact[] = []
+    const options = { onRequest: (fact: RequestFact) => facts.push(fact) }
+    const { registry, call } = await startRegistry(options, { ...memoryStore(), spoolDirectory: folder })
+    const location = await beginUpload(call, 'x')
+    const socket = connect(registry.port, registry.host)
+    socket.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nthe beginning`)
+    await vi.waitUntil(async () => (await everythingIn(folder)).length > 0)
+    const ended = once(socket, 'close')
+    socket.resume()
+    await registry.close()
+    await ended
+    expect(await everythingIn(folder)).toEqual([])
+    expect(facts.at(-1)).toMatchObject({ method: 'PATCH', status: undefined })
+    await registry.close()
+    await expect(fetch(registry.url)).rejects.toThrow()
+  })
+
+  test('is closed by `await using`', async () => {
+    let url = ''
+    {
+      await using registry = await serve(memoryStore())
+      url = registry.url
+    }
+    await expect(fetch(url)).rejects.toThrow()
+  })
+
+  test('tells of each request when it is over', async () => {
+    const facts: RequestFact[] = []
+    const { call } = await startRegistry({ onRequest: (fact) => facts.push(fact) })
+    await call('GET', '/v2/x/tags/list?n=1')
+    await call('GET', '/v2/')
+    expect(facts).toEqual([
+      { method: 'GET', url: '/v2/x/tags/list?n=1', status: 404, milliseconds: expect.any(Number) },
+      { method: 'GET', url: '/v2/', status: 200, milliseconds: expect.any(Number) },
+    ])
+  })
+
+  test('puts a wrapper around every request', async () => {
+    const wrap =
+      (handler: RequestListener): RequestListener =>
+      (request, response) => {
+        if (request.url === '/v2/fails') response.writeHead(503).end()
+        else handler(request, response)
+      }
+    const { call } = await startRegistry({ wrap })
+    expect((await call('GET', '/v2/fails')).status).toBe(503)
+    expect((await call('GET', '/v2/')).status).toBe(200)
+  })
+
+  test('ends a connection that stands still in the middle of a request', async () => {
+    const { registry } = await startRegistry({ idleTimeout: 50 })
+    const socket = connect(registry.port, registry.host)
+    socket.write('PUT /v2/x/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nthe beginning')
+    socket.resume()
+    await once(socket, 'close')
+  })
+
+  test('the handler works in a server of the caller, and ends what is at work when it is closed', async () => {
+    const handler = createRegistryHandler(memoryStore())
+    const server = createServer(handler).listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const address = server.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const call = caller(`http://127.0.0.1:${port}`)
+    const pending = call('PUT', '/v2/x/manifests/v1', {
+      body: (async function* () {
+        yield Buffer.of(1)
+        await handler.close()
+      })(),
+    })
+    await expect(pending).rejects.toThrow()
+    await expect(call('GET', '/v2/')).rejects.toThrow()
+  })
+})
+
+describe('a client that goes away', () => {
+  test('in the middle of a blob ends the reading of it', async () => {
+    let isRead = true
+    let chunks = 0
+    const bytes = Buffer.alloc(1024 * 1024)
+    const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(bytes), size: 2 ** 40 }
+    const target = Object.assign(new MemoryTarget(), {
+      resolve: async () => descriptor,
+      fetch: () => ({
+        async *[Symbol.asyncIterator]() {
+          try {
+            for (;;) {
+              chunks += 1
+              yield bytes
+            }
+          } finally {
+            isRead = false
+          }
+        },
+      }),
+    })
+    const { registry } = await startRegistry({}, targetStore(new Map([['x', target]])))
+    const socket = connect(registry.port, registry.host)
+    socket.write(`GET /v2/x/blobs/${descriptor.digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await once(socket, 'data')
+    socket.pause()
+    let before = -1
+    await vi.waitUntil(() => {
+      const standsStill = before === chunks
+      before = chunks
+      return standsStill
+    })
+    // The sockets' own memory is full: what is not taken is not read.
+    expect(chunks).toBeLessThan(64)
+    socket.destroy()
+    await vi.waitUntil(() => !isRead)
+  })
+})
+
+test('a client that goes on sending what was refused is cut off', async () => {
+  const { registry } = await startRegistry()
+  const socket = connect(registry.port, registry.host)
+  socket.on('error', () => undefined)
+  socket.write('PUT /v2/x/blobs/uploads/none HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 404 /)
+  const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(0x100000), Buffer.from('\r\n')])
+  let sent = 0
+  while (!socket.destroyed && sent < 1000) {
+    sent += 1
+    await new Promise<void>((resolve) => socket.write(chunk, () => resolve()))
+  }
+  expect(sent).toBeGreaterThan(15)
+  expect(sent).toBeLessThan(100)
+})
+
+describe('content that is damaged in the store', () => {
+  /** A store whose blob is not what its digest says, and comes in so many chunks. */
+  function damaged(chunkCount: number) {
+    const { digest } = blob()
+    const target = new MemoryTarget()
+    const descriptor = { mediaType: 'application/octet-stream', digest, size: 100 * chunkCount }
+    const fetch = () => ({
+      async *[Symbol.asyncIterator]() {
+        for (let at = 1; at < chunkCount; at++) yield Buffer.alloc(100)
+        throw new InvalidLayoutError('/secret/path is damaged')
+      },
+    })
+    return {
+      digest,
+      store: targetStore(new Map([['x', Object.assign(target, { resolve: async () => descriptor, fetch })]])),
+    }
+  }
+
+  test('is 500 without a word about local paths if nothing was sent', async () => {
+    const facts: RequestFact[] = []
+    const { digest, store } = damaged(1)
+    const { call } = await startRegistry({ onRequest: (fact) => facts.push(fact) }, store)
+    const reply = await call('GET', `/v2/x/blobs/${digest}`)
+    expect([reply.status, json(reply)]).toEqual([
+      500,
+      { errors: [{ code: 'UNKNOWN', message: 'the registry failed' }] },
+    ])
+    expect(facts[0]?.error).toBeInstanceOf(InvalidLayoutError)
+  })
+
+  test('cuts off the connection in the middle of a body', async () => {
+    const { digest, store } = damaged(3)
+    const { call } = await startRegistry({}, store)
+    await expect(call('GET', `/v2/x/blobs/${digest}`)).rejects.toThrow()
+  })
+
+  test.each([
+    ['ENOSPC', 507],
+    ['EROFS', 405],
+    ['EIO', 500],
+  ])('a disk that fails with %s is %i', async (code, status) => {
+    const target = new MemoryTarget()
+    const push = () => Promise.reject(Object.assign(new Error('/secret/path'), { code }))
+    const { call } = await startRegistry({}, targetStore(new Map([['x', Object.assign(target, { push })]])))
+    const reply = await pushBlob(call, 'x', blob())
+    expect(reply.status).toBe(status)
+    expect(reply.body.toString()).not.toContain('secret')
+  })
+
+  test('a store that is locked is 503 with Retry-After', async () => {
+    const target = new MemoryTarget()
+    const push = () => Promise.reject(new LockedError('/secret/lock is held'))
+    const { call } = await startRegistry({}, targetStore(new Map([['x', Object.assign(target, { push })]])))
+    const reply = await pushBlob(call, 'x', blob())
+    expect([reply.status, reply.headers['retry-after']]).toEqual([503, '1'])
+    expect(reply.body.toString()).not.toContain('secret')
+  })
+})
+
+describe('read-only', () => {
+  test('reads and refuses to write', async () => {
+    const target = new MemoryTarget()
+    await image.pushTo(target)
+    await target.tag(image.descriptor('image'), 'v1')
+    const { call } = await startRegistry({ readOnly: true }, targetStore(new Map([['x', target]])))
+    const { digest } = image.descriptor('layer')
+    expect((await call('GET', '/v2/x/manifests/v1')).status).toBe(200)
+    expect((await call('GET', `/v2/x/blobs/${digest}`)).status).toBe(200)
+    const writes = [
+      ['POST', 'blobs/uploads/'],
+      ['POST', `blobs/uploads/?mount=${digest}`],
+      ['PATCH', 'blobs/uploads/id'],
+      ['PUT', `blobs/uploads/id?digest=${digest}`],
+      ['DELETE', 'blobs/uploads/id'],
+      ['PUT', 'manifests/v2'],
+      ['DELETE', 'manifests/v1'],
+      ['DELETE', `blobs/${digest}`],
+    ] as const
+    for (const [method, path] of writes) {
+      const reply = await call(method, `/v2/x/${path}`)
+      expect([method, path, reply.status, errorCodes(reply)]).toEqual([method, path, 405, ['UNSUPPORTED']])
+    }
+  })
+})
+
+describe('authentication', () => {
+  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+  const htpasswd = async () => `# people\n\nann:${await hash('secret', 4)}\r\nbob:${await hash('other', 4)}\n`
+
+  test('lets users with their passwords pass', async () => {
+    const { call } = await startRegistry({ htpasswd: await htpasswd() })
+    for (const text of ['ann:secret', 'bob:other', 'ann:secret']) {
+      expect((await call('GET', '/v2/', { headers: basic(text) })).status).toBe(200)
+    }
+    const headers = basic('ann:secret')
+    const pushed = blob()
+    const path = `/v2/x/blobs/uploads/?digest=${pushed.digest}`
+    expect((await call('POST', path, { headers, body: pushed.bytes })).status).toBe(201)
+  })
+
+  test.each([
+    {},
+    basic('ann:other'),
+    basic('ann:'),
+    basic('carol:secret'),
+    basic(':secret'),
+    basic('ann'),
+    basic('ann:secret\0secret'),
+    basic(`ann:${'secret'.repeat(20)}`),
+    { authorization: 'Basic' },
+    { authorization: 'Basic !!!' },
+    { authorization: 'Bearer secret' },
+  ])('answers 401 with the challenge to %j', async (headers) => {
+    const { call } = await startRegistry({ htpasswd: await htpasswd() })
+    for (const [method, path] of [
+      ['GET', '/v2/'],
+      ['GET', '/v2/x/tags/list'],
+      ['POST', '/v2/x/blobs/uploads/'],
+      ['GET', '/elsewhere'],
+    ] as const) {
+      const reply = await call(method, path, { headers })
+      expect([reply.status, errorCodes(reply)]).toEqual([401, ['UNAUTHORIZED']])
+      expect(reply.headers['www-authenticate']).toBe('Basic realm="copygraph"')
+    }
+  })
+
+  test('does not let guesses queue up without an end', async () => {
+    const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}`)
+    const guesses = Array.from({ length: 100 }, (_, at) => authenticate(basic(`ann:${at}`).authorization))
+    const statuses = (await Promise.all(guesses)).map((refused) => refused?.status)
+    expect(new Set(statuses)).toEqual(new Set([401, 429]))
+    expect(await authenticate(basic('ann:secret').authorization)).toBeUndefined()
+  })
+
+  test('hashes a password once, and a wrong one each time', async () => {
+    const slow = `ann:${await hash('secret', 11)}`
+    const { call } = await startRegistry({ htpasswd: slow })
+    const milliseconds = async (text: string) => {
+      const started = performance.now()
+      await call('GET', '/v2/', { headers: basic(text) })
+      return performance.now() - started
+    }
+    const wrong = await milliseconds('ann:wrong')
+    await milliseconds('ann:secret')
+    expect(await milliseconds('ann:secret')).toBeLessThan(wrong / 2)
+    expect(await milliseconds('ann:wrong')).toBeGreaterThan(wrong / 4)
+  })
+
+  test.each([
+    ['ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=', 'line 1'],
+    ['ann:$apr1$salt$hash', 'line 1'],
+    ['# first\nann:plain', 'line 2'],
+    ['nobody', 'line 1'],
+    ['', 'names no user'],
+  ])('refuses the htpasswd text %j at the start', async (text, says) => {
+    const failure = serve(memoryStore(), { htpasswd: text })
+    await expect(failure).rejects.toThrow(UnsupportedError)
+    await expect(failure).rejects.toThrow(says)
+    await expect(failure).rejects.not.toThrow('plain')
+  })
+})
+
+test('many clients push and pull at once', async () => {
+  const { call } = await startRegistry()
+  const names = Array.from({ length: 20 }, (_, at) => `r${at % 4}`)
+  await Promise.all(names.map((name) => pushGraph(call, name, image, 'v1')))
+  const replies = await Promise.all(names.map((name) => call('GET', `/v2/${name}/manifests/v1`)))
+  expect(replies.map(({ status }) => status)).toEqual(names.map(() => 200))
+})
