@@ -1,19 +1,12 @@
 import type { Content } from '../content/content.ts'
 import { isDigest } from '../content/digest.ts'
 import { mediaTypes } from '../content/media-types.ts'
-import { isRepository } from '../content/reference.ts'
-import {
-  DigestMismatchError,
-  InvalidReferenceError,
-  NotFoundError,
-  SizeExceedsLimitError,
-  SizeMismatchError,
-} from '../errors.ts'
+import { SizeExceedsLimitError } from '../errors.ts'
 import type { Target } from '../targets/target.ts'
 import { parseChunkRange } from './byte-range.ts'
 import { refusal } from './errors.ts'
 import { bodyOf, bodySize, hasBrokenOff, withRepository, type Answer, type Exchange } from './exchange.ts'
-import { resolveIfThere } from './resolve.ts'
+import { tryMount } from './mount.ts'
 import type { UploadSession } from './upload-session.ts'
 
 /** POST of an upload: begins one, mounts a blob instead (`mount`), or takes the whole blob at once (`digest`). */
@@ -133,42 +126,6 @@ function refuseChunk({ request }: Exchange, session: UploadSession): Answer | un
   }
   if (length === range.end - range.start) return undefined
   return refusal(400, 'SIZE_INVALID', 'Content-Range and Content-Length must say the same length')
-}
-
-/** Mounts from the repository that is named, or from any that has the blob. A mount that fails becomes an upload. */
-async function tryMount(exchange: Exchange, target: Target, digest: string): Promise<boolean> {
-  const { store, query, signal } = exchange
-  if (!isDigest(digest)) return false
-  if ((await resolveIfThere(target, digest, signal)) !== undefined) return true
-  const from = query.get('from')
-  if (from !== null) return isRepository(from) && mountFrom(exchange, target, { from, digest })
-  for await (const name of store.names({ signal })) {
-    if (await mountFrom(exchange, target, { from: name, digest })) return true
-  }
-  return false
-}
-
-async function mountFrom(
-  { store, signal }: Exchange,
-  target: Target,
-  { from, digest }: { readonly from: string; readonly digest: string },
-): Promise<boolean> {
-  try {
-    const source = await store.open(from, { signal })
-    if (source === undefined) return false
-    const { size } = await source.resolve(digest, { signal })
-    const descriptor = { mediaType: mediaTypes.octetStream, digest, size }
-    await target.push(descriptor, source.fetch(descriptor, { signal }), { source, signal })
-    return true
-  } catch (error) {
-    const cannot =
-      error instanceof NotFoundError ||
-      error instanceof InvalidReferenceError ||
-      error instanceof SizeMismatchError ||
-      error instanceof DigestMismatchError
-    if (cannot) return false
-    throw error
-  }
 }
 
 /** Where an upload is. Zero bytes and one byte look the same: `0-0` (as distribution answers, and clients expect). */

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { Pool } from 'undici'
 import { digestOf, type DigestAlgorithm } from '../../src/content/digest.ts'
 import { serve, type RunningRegistry, type ServeOptions } from '../../src/server/serve.ts'
@@ -116,4 +118,21 @@ export async function pushGraph(call: Call, name: string, graph: TestGraph, tag?
 /** Every file and folder below a folder. */
 export async function everythingIn(folder: string): Promise<string[]> {
   return readdir(folder, { recursive: true })
+}
+
+/** A store in memory whose unfinished uploads are in a folder that a test can look into. */
+export async function spoolingStore(): Promise<{ store: RegistryStore; folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'copygraph-test-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  return { store: { ...memoryStore(), spoolDirectory: folder }, folder }
+}
+
+export async function expectBlob(call: Call, name: string, { digest, bytes }: TestBlob): Promise<void> {
+  const reply = await call('GET', `/v2/${name}/blobs/${digest}`)
+  expect(reply.status).toBe(200)
+  expect(reply.body.equals(bytes)).toBe(true)
+}
+
+export async function* chunksOf(bytes: Buffer, size = 100): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
