@@ -25,11 +25,14 @@ export class Presence {
     const { verify = 'root' } = options
     const isCostly = verify === 'root' && destination.isRemote === true
     if (isCostly && destination.canMount?.(original) === true) return 'unknown'
-    if (isCostly && this.#isLikelyAbsent(place)) return 'absent'
-    const state = await look(place, this.#workshop)
+    let isAssumed = false
+    const state = await look(place, this.#workshop, () => {
+      isAssumed = isCostly && this.#isLikelyAbsent(place)
+      return isAssumed
+    })
     if (state === 'damaged') return 'replace'
     if (state === 'present') this.#hits += 1
-    else this.#misses += 1
+    else if (!isAssumed) this.#misses += 1
     return state
   }
 

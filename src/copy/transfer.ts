@@ -104,12 +104,19 @@ export async function settle(
   }
 }
 
-/** Whether the destination has a node; with `verify: 'full'`, `'damaged'` if what it has is not what the descriptor says. */
-export async function look(place: Place, workshop: Workshop): Promise<'absent' | 'present' | 'damaged'> {
+/**
+ * Whether the destination has a node; with `verify: 'full'`, `'damaged'` if what it has is not what the descriptor says.
+ * When its turn comes, `isAbsent` may say that the question has become needless.
+ */
+export async function look(
+  place: Place,
+  workshop: Workshop,
+  isAbsent: () => boolean = () => false,
+): Promise<'absent' | 'present' | 'damaged'> {
   const { destination, lanes, options, atDestination } = workshop
   const { descriptor } = place
   return step('destination', 'look for', place, async () => {
-    const exists = await lanes.ask(() => destination.exists(descriptor, atDestination))
+    const exists = await lanes.ask(async () => !isAbsent() && destination.exists(descriptor, atDestination))
     if (!exists) return 'absent'
     if (options.verify !== 'full') return 'present'
     return lanes.transfer(descriptor, () => readBack(descriptor, destination, atDestination))
