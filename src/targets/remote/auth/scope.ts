@@ -1,0 +1,37 @@
+/** What may be done to a repository (distribution, "Token Scope"). */
+export type Action = 'pull' | 'push' | 'delete'
+
+/** The scope of some actions on a repository. */
+export function repositoryScope(repository: string, actions: readonly Action[]): string {
+  return `repository:${repository}:${actions.join(',')}`
+}
+
+/** The scope of listing the repositories of a registry. */
+export const catalogScope = 'registry:catalog:*'
+
+/** All scopes of both lists, each resource once with the actions of all. */
+export function mergeScopes(first: readonly string[], second: readonly string[]): readonly string[] {
+  const merged = new Map<string, Set<string>>()
+  for (const { resource, actions } of [...first, ...second].map(splitScope)) {
+    merged.set(resource, new Set([...(merged.get(resource) ?? []), ...actions]))
+  }
+  return [...merged].map(([resource, actions]) => `${resource}:${[...actions].join(',')}`)
+}
+
+/** True if a token for these scopes serves all that is needed. */
+export function coversScopes(scopes: readonly string[], needed: readonly string[]): boolean {
+  const granted = new Map(scopes.map(splitScope).map(({ resource, actions }) => [resource, actions]))
+  return needed
+    .map(splitScope)
+    .every(({ resource, actions }) => actions.every((action) => granted.get(resource)?.includes(action)))
+}
+
+/** The resource that a scope is about: everything before the last colon, since a name may hold a host and a port. */
+export function scopeResource(scope: string): string {
+  return splitScope(scope).resource
+}
+
+function splitScope(scope: string): { resource: string; actions: readonly string[] } {
+  const colon = scope.lastIndexOf(':')
+  return { resource: scope.slice(0, colon), actions: scope.slice(colon + 1).split(',') }
+}

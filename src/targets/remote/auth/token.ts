@@ -1,0 +1,128 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { printable } from '../../../content/printable.ts'
+import { AuthError } from '../../../errors.ts'
+import type { SignalOptions } from '../../../events.ts'
+import type { Send } from '../transport/http.ts'
+import { isSameOrigin } from '../transport/origin.ts'
+import { redactUrl } from '../transport/redact.ts'
+import { expectStatus, readBody } from '../transport/response.ts'
+import { basicAuthorization, type Credential } from './credential.ts'
+
+/** What a Bearer challenge asks for (distribution, "Token Authentication"). */
+export interface TokenRequest {
+  /** Where the registry is. */
+  readonly registryUrl: URL
+  readonly realm: string | undefined
+  readonly service: string | undefined
+  readonly scopes: readonly string[]
+  readonly credential: Credential | undefined
+}
+
+export interface Token {
+  readonly token: string
+  /** From when on it is not used any more, on the clock of `performance.now`. */
+  readonly expires: number
+}
+
+const tokenBodyBytes = 128 * 1024
+/** The specification's, for services that do not say. */
+const defaultSeconds = 60
+
+/**
+ * Fetches a token from the service that a challenge names, with the user's credential where there is one.
+ * Errors: AUTH if the service refuses, or is not one that the credential may be shown to; RESPONSE, UNREACHABLE.
+ */
+export async function fetchToken(send: Send, request: TokenRequest, options: SignalOptions): Promise<Token> {
+  const { credential, registryUrl } = request
+  const realm = parseRealm(request)
+  const headers = authorizationFor(realm, credential, registryUrl)
+  const response = await send({
+    method: 'GET',
+    url: tokenUrl(realm, request),
+    headers,
+    redirect: 'refuse',
+    ...options,
+  })
+  await expectStatus(response, [200], `a token for ${registryUrl.host}`)
+  const expiry = performance.now()
+  const body = parseToken(await readBody(response, tokenBodyBytes), realm)
+  const seconds = body.expires_in ?? defaultSeconds
+  // Renewed before it ends, so that no large body is sent in vain.
+  return { token: body.token, expires: expiry + seconds * 800 }
+}
+
+/** The realm comes from the registry, and may be anything. */
+function parseRealm({ realm, registryUrl }: TokenRequest): URL {
+  const url = realm === undefined ? null : URL.parse(realm)
+  const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:'
+  if (url === null || !isHttp || url.username !== '' || url.password !== '') {
+    throw new AuthError(`${registryUrl.host} wants a token, but does not say where from: ${shown(realm)}`)
+  }
+  if (registryUrl.protocol === 'https:' && url.protocol !== 'https:') {
+    throw new AuthError(`${registryUrl.host} wants a token from ${url.host}, which is not HTTPS as itself`)
+  }
+  return url
+}
+
+function shown(realm: string | undefined): string {
+  return realm === undefined ? 'no realm' : printable(JSON.stringify(realm.slice(0, 200)))
+}
+
+function authorizationFor(
+  realm: URL,
+  credential: Credential | undefined,
+  registryUrl: URL,
+): Record<string, string> {
+  if (credential === undefined || 'accessToken' in credential) return {}
+  if (!mayReceiveCredential(realm, registryUrl)) {
+    throw new AuthError(
+      `${registryUrl.host} asks to send the credential to ${realm.host}, which is another site: refused`,
+    )
+  }
+  return { authorization: basicAuthorization(credential.username, credential.password) }
+}
+
+/** The registry itself, or by HTTPS the same host or one under the same parent domain, as auth.docker.io is. */
+function mayReceiveCredential(realm: URL, registryUrl: URL): boolean {
+  if (isSameOrigin(realm, registryUrl)) return true
+  if (realm.protocol !== 'https:') return false
+  return realm.hostname === registryUrl.hostname || parentDomain(realm) === parentDomain(registryUrl)
+}
+
+/** The last two labels of a name; an address or a single label is only itself. */
+function parentDomain({ hostname }: URL): string {
+  const isAddress = hostname.startsWith('[') || isIP(hostname) !== 0
+  return isAddress ? hostname : hostname.split('.').slice(-2).join('.')
+}
+
+function tokenUrl(realm: URL, { service, scopes }: TokenRequest): URL {
+  const url = new URL(realm)
+  if (service !== undefined) url.searchParams.append('service', service)
+  for (const scope of scopes) url.searchParams.append('scope', scope)
+  return url
+}
+
+function parseToken(bytes: Uint8Array, realm: URL): { token: string; expires_in?: number | undefined } {
+  const parsed = tokenSchema.safeParse(parseJson(bytes))
+  const token = parsed.data?.token || parsed.data?.access_token
+  if (parsed.data === undefined || !token || !/^[\x21-\x7e]+$/.test(token)) {
+    throw new AuthError(`${redactUrl(realm)} answered without a usable token`)
+  }
+  return { token, expires_in: parsed.data.expires_in }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    // Its text may hold a token, so that the parser's message is not handed on.
+    return undefined
+  }
+}
+
+const tokenSchema = z.object({
+  token: z.string().nullish(),
+  access_token: z.string().nullish(),
+  expires_in: z.number().nonnegative().optional().catch(undefined),
+})

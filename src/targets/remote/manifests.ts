@@ -1,0 +1,199 @@
+import type { Content } from '../../content/content.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { digestOf, parseDigest, type Digest } from '../../content/digest.ts'
+import { verify, verifyBytes } from '../../content/verify.ts'
+import { InvalidManifestError, ResponseError, SizeExceedsLimitError } from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import type { FetchedManifest, FetchReferenceOptions } from '../target.ts'
+import { blobDescriptor, blobExists } from './blobs.ts'
+import { ask, nameOf, parseTagOrDigest, type Endpoint } from './endpoint.ts'
+import { contentLength, expectDigest, expectSameDigest, headerDigest, readHeaders } from './headers.ts'
+import { manifestTypeIn, manifestTypeOf } from './media-type.ts'
+import type { HttpResponse } from './transport/http.ts'
+import { redactUrl } from './transport/redact.ts'
+import { errorByStatus, expectStatus, readBody, responseError } from './transport/response.ts'
+
+/** The descriptor of a tag or digest, by HEAD where that says enough. A digest may be that of a blob. */
+export async function resolve(
+  endpoint: Endpoint,
+  reference: string,
+  options: SignalOptions,
+): Promise<Descriptor> {
+  const { tag, digest } = parseTagOrDigest(reference)
+  const response = await askManifest(endpoint, 'HEAD', digest ?? tag, options)
+  if (response.status === 404 && digest !== undefined) return blobDescriptor(endpoint, digest, options)
+  if (response.status === 500 && digest !== undefined) return resolveAfterFault(endpoint, digest, options)
+  // Some registries have no HEAD, and proxies take it away.
+  if (response.status !== 405 && response.status !== 501) {
+    await expectStatus(response, [200], manifestName(endpoint, reference))
+    const descriptor = describedBy(response, endpoint, digest)
+    if (descriptor !== undefined) return descriptor
+  }
+  return (await fetchReference(endpoint, reference, options)).descriptor
+}
+
+/** A manifest by one GET. Its digest is computed, whatever the headers say. */
+export async function fetchReference(
+  endpoint: Endpoint,
+  reference: string,
+  options: FetchReferenceOptions,
+): Promise<FetchedManifest> {
+  const { maxBytes = endpoint.maxMetadataBytes } = options
+  const { tag, digest } = parseTagOrDigest(reference)
+  const response = await askManifest(endpoint, 'GET', digest ?? tag, options)
+  await expectStatus(response, [200], manifestName(endpoint, reference))
+  const [type, expected] = await readHeaders(response, () => [
+    manifestTypeOf(response, endpoint.manifestTypes),
+    digest ?? headerDigest(response),
+  ])
+  const bytes = await readBody(response, maxBytes)
+  const known = { digest: expected ?? digestOf(bytes), size: bytes.length }
+  verifyBytes(bytes, { ...known, mediaType: '' })
+  const mediaType = type ?? manifestTypeIn(bytes, endpoint.manifestTypes, response)
+  return { descriptor: { mediaType, ...known }, bytes }
+}
+
+/** A manifest's content, lazily. */
+export function fetchManifest(endpoint: Endpoint, descriptor: Descriptor, options: SignalOptions): Content {
+  return verify({ [Symbol.asyncIterator]: () => manifestChunks(endpoint, descriptor, options) }, descriptor)
+}
+
+/** Whether there is a manifest of this digest. */
+export async function manifestExists(
+  endpoint: Endpoint,
+  { digest, mediaType }: Descriptor,
+  options: SignalOptions,
+): Promise<boolean> {
+  parseDigest(digest)
+  const response = await askManifest(endpoint, 'HEAD', digest, options, mediaType)
+  if (response.status === 404) return false
+  await expectStatus(response, [200], manifestName(endpoint, digest))
+  // A server that says yes to every path would make a copy leave everything out.
+  manifestTypeOf(response, endpoint.manifestTypes)
+  expectSameDigest(response, digest)
+  return true
+}
+
+/** What the answer to a manifest that was put says. */
+export interface PutAnswer {
+  /** The registry keeps the list of referrers itself. */
+  readonly keepsReferrers: boolean
+  /** The tags of the query that the registry has set. */
+  readonly tags: readonly string[]
+}
+
+/**
+ * Puts a manifest of verified bytes under a tag or digest, which may be followed by a query.
+ * Errors: DIGEST_MISMATCH if the registry answers with another digest; RESPONSE, also for a 404 that says that
+ * content which the manifest names is missing.
+ */
+export async function putManifest(
+  endpoint: Endpoint,
+  reference: string,
+  { descriptor, bytes }: FetchedManifest,
+  options: SignalOptions,
+): Promise<PutAnswer> {
+  const response = await ask(
+    endpoint,
+    {
+      method: 'PUT',
+      to: `manifests/${reference}`,
+      headers: { 'content-type': descriptor.mediaType },
+      body: bytes,
+      actions: ['pull', 'push'],
+    },
+    options,
+  )
+  if (response.status !== 201 && response.status !== 200) throw await putError(endpoint, reference, response)
+  await response.discard()
+  expectDigest(response, descriptor.digest)
+  return {
+    keepsReferrers: response.header('oci-subject') !== undefined,
+    tags: response.headers('oci-tag').flatMap((header) => header.split(',').map((tag) => tag.trim())),
+  }
+}
+
+/** distribution 2 fails with UNKNOWN where the digest is that of a blob. A fault of the moment would end with the second request. */
+async function resolveAfterFault(
+  endpoint: Endpoint,
+  digest: Digest,
+  options: SignalOptions,
+): Promise<Descriptor> {
+  try {
+    return (await fetchReference(endpoint, digest, options)).descriptor
+  } catch (error) {
+    const isOdd =
+      error instanceof ResponseError &&
+      error.status === 500 &&
+      error.errors.some(({ code }) => code === 'UNKNOWN')
+    if (isOdd && (await blobExists(endpoint, { digest }, options))) {
+      return blobDescriptor(endpoint, digest, options)
+    }
+    throw error
+  }
+}
+
+async function* manifestChunks(
+  endpoint: Endpoint,
+  { digest, mediaType, size }: Descriptor,
+  options: SignalOptions,
+): AsyncGenerator<Uint8Array> {
+  const { manifestTypes, maxMetadataBytes } = endpoint
+  if (size > maxMetadataBytes) {
+    throw new SizeExceedsLimitError(`manifest ${digest} has ${size} bytes, the limit is ${maxMetadataBytes}`)
+  }
+  const response = await askManifest(endpoint, 'GET', digest, options, mediaType)
+  await expectStatus(response, [200], manifestName(endpoint, digest))
+  const type = await readHeaders(response, () => manifestTypeOf(response, manifestTypes))
+  if (type !== undefined && type !== mediaType) {
+    await response.discard()
+    throw new InvalidManifestError(
+      `${redactUrl(response.url)} is a ${type}, and its descriptor says ${mediaType}`,
+    )
+  }
+  yield* response.body
+}
+
+async function askManifest(
+  endpoint: Endpoint,
+  method: 'HEAD' | 'GET',
+  reference: string,
+  options: SignalOptions,
+  preferred: string = endpoint.manifestTypes.mediaTypes[0] ?? '*/*',
+): Promise<HttpResponse> {
+  // With `*/*` a registry shows what it has instead of saying that there is nothing, and the error can name it.
+  const accept = new Set([preferred, ...endpoint.manifestTypes.mediaTypes, '*/*'])
+  const headers = { accept: [...accept].join(', ') }
+  return ask(endpoint, { method, to: `manifests/${reference}`, headers, actions: ['pull'] }, options)
+}
+
+/** The descriptor in the headers of a HEAD; undefined where one is missing. */
+function describedBy(
+  response: HttpResponse,
+  { manifestTypes }: Endpoint,
+  wanted: Digest | undefined,
+): Descriptor | undefined {
+  const mediaType = manifestTypeOf(response, manifestTypes)
+  const size = contentLength(response)
+  if (wanted !== undefined) expectSameDigest(response, wanted)
+  const digest = wanted ?? headerDigest(response)
+  if (mediaType === undefined || size === undefined || digest === undefined) return undefined
+  return { mediaType, digest, size }
+}
+
+const missingContent: ReadonlySet<string> = new Set([
+  'MANIFEST_BLOB_UNKNOWN',
+  'BLOB_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+])
+
+/** That what a manifest names is missing is no answer about the manifest itself, whatever the status. */
+async function putError(endpoint: Endpoint, reference: string, response: HttpResponse): Promise<Error> {
+  const what = manifestName(endpoint, reference)
+  const error = await responseError(response, what)
+  return error.errors.some(({ code }) => missingContent.has(code)) ? error : errorByStatus(error, what)
+}
+
+function manifestName(endpoint: Endpoint, reference: string): string {
+  return `manifest ${reference} in ${nameOf(endpoint)}`
+}

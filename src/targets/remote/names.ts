@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { InvalidManifestError, SizeExceedsLimitError } from '../../errors.ts'
+import type { TagsOptions } from '../target.ts'
+import type { HttpResponse } from './transport/http.ts'
+import { redactUrl } from './transport/redact.ts'
+import { readBody } from './transport/response.ts'
+
+/** What there is to know to read a list of names. */
+export interface NameList {
+  /** The member of the JSON document. */
+  readonly member: 'tags' | 'repositories'
+  readonly isName: (text: string) => boolean
+  readonly maxPageBytes: number
+}
+
+/** The largest page that is asked for: some registries refuse more. */
+const maxPageSize = 1000
+const maxNames = 1_000_000
+
+/** The query for the first page. */
+export function listQuery({ last, limit }: TagsOptions, pageSize: number | undefined): string {
+  const size = Math.min(pageSize ?? Infinity, limit ?? Infinity, maxPageSize)
+  const query = new URLSearchParams()
+  if (pageSize !== undefined || limit !== undefined) query.set('n', `${Math.max(1, size)}`)
+  if (last !== undefined) query.set('last', last)
+  return query.size === 0 ? '' : `?${query}`
+}
+
+/**
+ * The names in all pages, in lexical order, after `last`, and at most `limit`. Registries sort in several ways or not
+ * at all, and some ignore both parameters, so that all pages are read before the first name is known. Only where all
+ * names came in order so far does `limit` end the reading early: such a registry has kept to the parameters.
+ * Null lists, null entries, repeated names, and what is no name are passed over.
+ */
+export async function readNames(
+  pages: AsyncIterable<HttpResponse>,
+  { member, isName, maxPageBytes }: NameList,
+  { last, limit = Infinity }: TagsOptions,
+): Promise<readonly string[]> {
+  const names = new Set<string>()
+  let previous = last
+  let isInOrder = true
+  for await (const response of pages) {
+    for (const name of parsePage(response, await readBody(response, maxPageBytes), member)) {
+      if (typeof name !== 'string' || !isName(name) || (last !== undefined && name <= last)) continue
+      isInOrder &&= previous === undefined || name > previous
+      previous = name
+      names.add(name)
+    }
+    if (names.size > maxNames) {
+      throw new SizeExceedsLimitError(`${redactUrl(response.url)} lists more than ${maxNames} ${member}`)
+    }
+    if (isInOrder && names.size >= limit) break
+  }
+  return [...names].sort().slice(0, limit)
+}
+
+function parsePage(
+  response: HttpResponse,
+  bytes: Uint8Array,
+  member: NameList['member'],
+): readonly unknown[] {
+  try {
+    const document = pageSchema.parse(JSON.parse(Buffer.from(bytes).toString()))
+    return document[member] ?? []
+  } catch (cause) {
+    throw new InvalidManifestError(`${redactUrl(response.url)} is not a list of ${member}`, { cause })
+  }
+}
+
+const names = z.array(z.unknown()).nullish()
+
+const pageSchema = z.object({ tags: names, repositories: names })

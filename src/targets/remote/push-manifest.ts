@@ -1,0 +1,107 @@
+import { contentOf, type Content } from '../../content/content.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { referrerDescriptor } from '../../content/manifest-types.ts'
+import type { ManifestFacts } from '../../content/manifest.ts'
+import { readAll } from '../../content/verify.ts'
+import { InvalidManifestError } from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import type { PushOptions, PushOutcome } from '../target.ts'
+import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
+import { fetchManifest, manifestExists, putManifest, type PutAnswer } from './manifests.ts'
+import { addTaggedReferrer, removeTaggedReferrer } from './referrers-tag.ts'
+import { findReferrersMode, knownMode } from './referrers.ts'
+import { removeAt } from './removal.ts'
+import { putTag, requireManifest } from './tags.ts'
+
+/** Pushes a manifest under its digest, and lists it as a referrer where the registry does not. */
+export async function pushManifest(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  content: Content,
+  options: PushOptions,
+): Promise<PushOutcome> {
+  const { existing = 'unknown' } = options
+  if (existing === 'unknown' && (await manifestExists(endpoint, descriptor, options))) return 'existed'
+  const { bytes, facts } = await readManifest(endpoint, descriptor, content)
+  const answer = await putManifest(endpoint, descriptor.digest, { descriptor, bytes }, options)
+  await listAsReferrer(endpoint, descriptor, facts, answer, options)
+  return 'copied'
+}
+
+/** The same under a tag. */
+export async function pushManifestByTag(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  bytes: Uint8Array,
+  reference: string,
+  options: SignalOptions,
+): Promise<void> {
+  const tag = parseTag(reference)
+  requireManifest(endpoint, descriptor, tag)
+  const { facts } = await readManifest(endpoint, descriptor, contentOf(bytes))
+  const answer = await putTag(endpoint, tag, { descriptor, bytes }, options)
+  await listAsReferrer(endpoint, descriptor, facts, answer, options)
+}
+
+/** Removes a manifest, and its entry in a list of referrers that the registry does not keep itself. */
+export async function removeManifest(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  options: SignalOptions,
+): Promise<void> {
+  const subject = await subjectInTag(endpoint, descriptor, options)
+  const { digest } = descriptor
+  await removeAt(endpoint, `manifests/${digest}`, `manifest ${digest} in ${nameOf(endpoint)}`, options)
+  if (subject !== undefined) await removeTaggedReferrer(endpoint, subject, descriptor, options)
+}
+
+/** The bytes within the limit, verified, and readable as what they say they are: nothing else is shown to others. */
+async function readManifest(
+  { manifestTypes, maxMetadataBytes }: Endpoint,
+  descriptor: Descriptor,
+  content: Content,
+): Promise<{ bytes: Uint8Array; facts: ManifestFacts }> {
+  const bytes = await readAll(content, descriptor, maxMetadataBytes)
+  return { bytes, facts: manifestTypes.read(descriptor, bytes, { maxBytes: maxMetadataBytes }) }
+}
+
+async function listAsReferrer(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  facts: ManifestFacts,
+  { keepsReferrers }: PutAnswer,
+  options: SignalOptions,
+): Promise<void> {
+  if (facts.subject === undefined) return
+  const isKept = endpoint.referrers === undefined ? keepsReferrers : endpoint.referrers === 'api'
+  if (isKept || knownMode(endpoint) === 'api') return
+  await addTaggedReferrer(endpoint, facts.subject, referrerDescriptor(descriptor, facts), options)
+}
+
+/** The subject of a manifest, if its referrers are listed in a tag. */
+async function subjectInTag(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  options: SignalOptions,
+): Promise<Descriptor | undefined> {
+  if (knownMode(endpoint) === 'api') return undefined
+  const subject = await readSubject(endpoint, descriptor, options)
+  if (subject === undefined) return undefined
+  const mode = await findReferrersMode(endpoint, subject, options)
+  return mode === 'api' ? undefined : subject
+}
+
+/** A manifest that cannot be read has no subject, and can be removed. */
+async function readSubject(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  options: SignalOptions,
+): Promise<Descriptor | undefined> {
+  try {
+    const content = fetchManifest(endpoint, descriptor, options)
+    return (await readManifest(endpoint, descriptor, content)).facts.subject
+  } catch (error) {
+    if (error instanceof InvalidManifestError) return undefined
+    throw error
+  }
+}

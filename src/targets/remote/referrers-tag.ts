@@ -1,0 +1,135 @@
+import { sameNode, type Descriptor } from '../../content/descriptor.ts'
+import { digestOf, parseDigest, type Digest } from '../../content/digest.ts'
+import { readImageIndex, type ManifestFacts } from '../../content/manifest.ts'
+import { mediaTypes } from '../../content/media-types.ts'
+import { InvalidManifestError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import type { Endpoint } from './endpoint.ts'
+import { fetchReference, putManifest } from './manifests.ts'
+import { removeAt } from './removal.ts'
+
+/** A list of referrers that a tag points at. */
+interface TaggedList {
+  readonly referrers: readonly Descriptor[]
+  /** Undefined where there is no list yet. */
+  readonly digest: Digest | undefined
+  readonly annotations?: ManifestFacts['annotations']
+}
+
+/** The tag that lists the referrers of a manifest (distribution-spec, "Referrers Tag Schema"). */
+export function referrersTag(subject: Digest): string {
+  const { algorithm, encoded } = parseDigest(subject)
+  return `${algorithm}-${encoded.slice(0, 64)}`
+}
+
+/** The referrers that the tag of a subject lists; none where there is no such list. */
+export async function taggedReferrers(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  options: SignalOptions,
+): Promise<readonly Descriptor[]> {
+  return (await readList(endpoint, subject.digest, options)).referrers
+}
+
+/** Adds a referrer to the list that the tag of its subject points at. */
+export async function addTaggedReferrer(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  referrer: Descriptor,
+  options: SignalOptions,
+): Promise<void> {
+  await updateList(
+    endpoint,
+    subject,
+    (list) => (list.some((entry) => sameNode(entry, referrer)) ? list : [...list, referrer]),
+    options,
+  )
+}
+
+/** Removes a referrer from that list. */
+export async function removeTaggedReferrer(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  referrer: Descriptor,
+  options: SignalOptions,
+): Promise<void> {
+  await updateList(
+    endpoint,
+    subject,
+    (list) => list.filter(({ digest }) => digest !== referrer.digest),
+    options,
+  )
+}
+
+/** One after the other: an update reads, changes and writes. Other processes are not kept out; nothing in a registry could. */
+async function updateList(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  change: (referrers: readonly Descriptor[]) => readonly Descriptor[],
+  options: SignalOptions,
+): Promise<void> {
+  const previous = endpoint.state.referrersUpdate
+  const { promise, resolve } = Promise.withResolvers<void>()
+  endpoint.state.referrersUpdate = promise
+  await previous
+  try {
+    const list = await readList(endpoint, subject.digest, options)
+    const referrers = change(list.referrers)
+    if (referrers.length === list.referrers.length) return
+    await writeList(endpoint, subject, { ...list, referrers }, options)
+  } finally {
+    resolve()
+  }
+}
+
+/** The new list goes up before the old one is deleted, so that there is one at any time. */
+async function writeList(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  { referrers, annotations, digest: old }: TaggedList,
+  options: SignalOptions,
+): Promise<void> {
+  const bytes = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: referrers, annotations }),
+  )
+  const descriptor = { mediaType: mediaTypes.ociIndex, digest: digestOf(bytes), size: bytes.length }
+  await putManifest(endpoint, referrersTag(subject.digest), { descriptor, bytes }, options)
+  if (old !== undefined) await deleteOldList(endpoint, old, options)
+  if (referrers.length === 0) await deleteOldList(endpoint, descriptor.digest, options)
+}
+
+/** What stays is rubbish and no more, so that a registry which refuses is only reported, and not asked again. */
+async function deleteOldList(endpoint: Endpoint, digest: Digest, options: SignalOptions): Promise<void> {
+  if (!endpoint.state.takesDelete) return
+  try {
+    await removeAt(endpoint, `manifests/${digest}`, `the old list of referrers ${digest}`, options)
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error
+    if (error instanceof UnsupportedError) endpoint.state.takesDelete = false
+    options.onEvent?.({
+      type: 'warning',
+      message: `an old list of referrers stays behind: ${error.message}`,
+    })
+  }
+}
+
+/**
+ * What the tag points at counts only if it is an index, and not the subject itself: some registries resolve the tag
+ * `sha256-…` as the digest, and who takes that for the list loses the subject.
+ */
+async function readList(endpoint: Endpoint, subject: Digest, options: SignalOptions): Promise<TaggedList> {
+  const none = { referrers: [], digest: undefined }
+  try {
+    const { descriptor, bytes } = await fetchReference(endpoint, referrersTag(subject), options)
+    if (descriptor.mediaType !== mediaTypes.ociIndex || descriptor.digest === subject) return none
+    const facts = readImageIndex(bytes, mediaTypes.ociIndex, { maxBytes: endpoint.maxMetadataBytes })
+    return { referrers: facts.contains, digest: descriptor.digest, annotations: facts.annotations }
+  } catch (error) {
+    const isNone =
+      error instanceof NotFoundError ||
+      error instanceof InvalidManifestError ||
+      error instanceof UnsupportedError
+    if (isNone) return none
+    throw error
+  }
+}

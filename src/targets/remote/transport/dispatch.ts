@@ -1,0 +1,151 @@
+import { Readable } from 'node:stream'
+import { request as undiciRequest, type Dispatcher } from 'undici'
+import { networkFailure } from './network-failure.ts'
+import { isStreamed, type HttpRequest, type HttpResponse, type Send, type StreamedBody } from './http.ts'
+import { redactUrl } from './redact.ts'
+
+type UndiciResponse = Dispatcher.ResponseData<unknown>
+
+/** A body that is discarded is read so far to keep its connection, in bytes; beyond that a new connection is cheaper. */
+const discardBytes = 64 * 1024
+
+/**
+ * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
+ * content of the request body throws, and the reason of an abort, come out unchanged.
+ */
+export function dispatchTo(dispatcher: Dispatcher, userAgent: string): Send {
+  return async (request) => {
+    const { method, url, body, signal } = request
+    signal?.throwIfAborted()
+    const sending = isStreamed(body) ? new Sending(body) : undefined
+    const started = performance.now()
+    const response = await exchange(request, sending, {
+      dispatcher,
+      method,
+      headers: { 'user-agent': userAgent, ...headersOf(request) },
+      body: sending === undefined ? plainBody(body) : Readable.from(sending),
+      signal: signal ?? null,
+    })
+    const answer = httpResponse(request, response, sending)
+    try {
+      const milliseconds = Math.round(performance.now() - started)
+      request.onEvent?.({ type: 'request', method, url: redactUrl(url), status: answer.status, milliseconds })
+      // A registry may say that all is well before it has seen all: what the content had to say comes first.
+      if (answer.status < 300) await sending?.finished
+      if (sending?.failure !== undefined) throw sending.failure.error
+      if (method === 'HEAD') await answer.discard()
+    } catch (error) {
+      await answer.discard()
+      throw error
+    }
+    return answer
+  }
+}
+
+function plainBody(body: HttpRequest['body']): Uint8Array | null {
+  return body instanceof Uint8Array ? body : null
+}
+
+type UndiciOptions = Parameters<typeof undiciRequest>[1] & {}
+
+async function exchange(
+  { url, signal }: HttpRequest,
+  sending: Sending | undefined,
+  options: UndiciOptions,
+): Promise<UndiciResponse> {
+  try {
+    return await undiciRequest(url, options)
+  } catch (error) {
+    await sending?.finished
+    signal?.throwIfAborted()
+    if (sending?.failure !== undefined) throw sending.failure.error
+    throw networkFailure(error, url)
+  }
+}
+
+/** Transparent compression would change sizes and digests. */
+function headersOf({ headers = {}, body }: HttpRequest): Record<string, string> {
+  const size = isStreamed(body) ? body.size : undefined
+  return {
+    ...headers,
+    'accept-encoding': 'identity',
+    ...(size !== undefined && { 'content-length': `${size}` }),
+  }
+}
+
+function httpResponse(
+  { method, url, signal }: HttpRequest,
+  { statusCode, headers, body }: UndiciResponse,
+  sending: Sending | undefined,
+): HttpResponse {
+  const ended = new Promise<void>((resolve) => body.once('close', resolve))
+  // Without a listener an error that comes before anybody reads would end the process.
+  body.on('error', () => undefined)
+  const closed = ended.then(() => sending?.finished)
+  const all = (name: string): readonly string[] => {
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined
+    return value === undefined ? [] : [value].flat()
+  }
+  return {
+    method,
+    url,
+    status: statusCode,
+    header: (name) => all(name)[0],
+    headers: all,
+    body: { [Symbol.asyncIterator]: () => chunksOf(body, url, signal) },
+    async discard() {
+      if (!body.destroyed) await body.dump({ limit: discardBytes }).catch(() => body.destroy())
+      await closed
+    },
+    closed,
+  }
+}
+
+async function* chunksOf(
+  body: AsyncIterable<Uint8Array>,
+  url: URL,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body) yield chunk
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw networkFailure(error, url)
+  }
+}
+
+/** Content on its way out: what it threw is kept apart from what the network did, and its end can be waited for. */
+class Sending implements AsyncIterable<Uint8Array> {
+  readonly #body: StreamedBody
+  #finished: Promise<void> = Promise.resolve()
+  failure: { readonly error: unknown } | undefined
+
+  constructor(body: StreamedBody) {
+    this.#body = body
+  }
+
+  /** Resolves when nothing is read any more. */
+  get finished(): Promise<void> {
+    return this.#finished
+  }
+
+  /** Without `throw`: a stream throws into its iterator what the network did, which is no failure of the content. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const chunks = this.#chunks()
+    return { next: () => chunks.next(), return: () => chunks.return(undefined) }
+  }
+
+  async *#chunks(): AsyncGenerator<Uint8Array, undefined> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#finished = promise
+    try {
+      for await (const chunk of this.#body.content) yield chunk
+    } catch (error) {
+      this.failure = { error }
+      throw error
+    } finally {
+      resolve()
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,56 @@
+import type { Content } from '../../../content/content.ts'
+import type { SignalOptions } from '../../../events.ts'
+
+/** Whose resource a request is about, and what it needs to be allowed: without it a request goes anonymously. */
+export interface Access {
+  /** The registry as its references name it: credentials are asked for by this name. */
+  readonly registry: string
+  /** As in `repository:name:pull,push`, the most important one first. */
+  readonly scopes: readonly string[]
+}
+
+/** A body that is read while it is sent, and read again if the request has to be repeated. */
+export interface StreamedBody {
+  readonly content: Content
+  /** In bytes; without it the body goes in chunks of unknown number. */
+  readonly size?: number | undefined
+}
+
+/** One request as the steps around the network see it. */
+export interface HttpRequest extends SignalOptions {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly url: URL
+  /** Authorization is none of them: what is in `auth/` attaches it, and nothing else. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: Uint8Array | StreamedBody | undefined
+  readonly access?: Access | undefined
+  readonly redirect: 'follow' | 'refuse'
+}
+
+/**
+ * A response whose headers are there. Its body must be iterated or discarded, else its connection and its place in
+ * the limit of the host are never given back.
+ */
+export interface HttpResponse {
+  readonly method: string
+  /** Where it came from in the end, after redirects. */
+  readonly url: URL
+  readonly status: number
+  /** The first header of this name; names are in lower case. */
+  header(name: string): string | undefined
+  /** All headers of this name. */
+  headers(name: string): readonly string[]
+  readonly body: AsyncIterable<Uint8Array>
+  /** Reads the rest of the body, or breaks off where it is long; never rejects. When it resolves, no more of a streamed request body is read. */
+  discard(): Promise<void>
+  /** Resolves when the body has been read to its end or given up, and no more of a request body is read. */
+  readonly closed: Promise<void>
+}
+
+/** One step of sending, or all of them together. */
+export type Send = (request: HttpRequest) => Promise<HttpResponse>
+
+/** True for a body that is not in memory. */
+export function isStreamed(body: HttpRequest['body']): body is StreamedBody {
+  return body !== undefined && !(body instanceof Uint8Array)
+}

@@ -1,0 +1,54 @@
+import { UnreachableError } from '../../../errors.ts'
+import { redactUrl } from './redact.ts'
+
+/** What a failure of the network means for the user; anything that is not one is returned unchanged. */
+export function networkFailure(error: unknown, url: URL): unknown {
+  const code = codeOf(error)
+  if (code === undefined || code === 'UND_ERR_INVALID_ARG') return error
+  return new UnreachableError(`cannot reach ${url.host}: ${reason(code, url)} (${redactUrl(url)})`, {
+    cause: error,
+  })
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ENOTFOUND', 'the name could not be looked up'],
+  ['EAI_AGAIN', 'the name could not be looked up'],
+  ['EHOSTUNREACH', 'no route to the host'],
+  ['ENETUNREACH', 'no route to the network'],
+  ['ETIMEDOUT', 'timed out'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'timed out while connecting'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'timed out while waiting for an answer'],
+  ['UND_ERR_BODY_TIMEOUT', 'timed out in the middle of an answer'],
+  ['ECONNRESET', 'the connection was reset'],
+  ['EPIPE', 'the connection was closed'],
+  ['UND_ERR_SOCKET', 'the connection was closed before the answer was complete'],
+  ['UND_ERR_DESTROYED', 'the transport was closed'],
+  ['UND_ERR_CLOSED', 'the transport was closed'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS; if it is a plain HTTP registry, allow plain HTTP'],
+  [
+    'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+    'it does not speak TLS; if it is a plain HTTP registry, allow plain HTTP',
+  ],
+])
+
+const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS_CERT|HOSTNAME_MISMATCH)/
+
+function reason(code: string, url: URL): string {
+  const known = reasons.get(code)
+  if (known !== undefined) return known
+  if (certificateCode.test(code)) {
+    return `its certificate is not trusted (${code}); name the CA that signed it, or allow insecure connections`
+  }
+  if (code.startsWith('HPE_')) {
+    const hint = url.protocol === 'http:' ? '; if it is an HTTPS registry, do not ask for plain HTTP' : ''
+    return `it does not answer in HTTP${hint}`
+  }
+  return code
+}
+
+/** Several addresses that all failed are one AggregateError, whose code is that of the first. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}

@@ -1,0 +1,133 @@
+import { STATUS_CODES } from 'node:http'
+import { z } from 'zod'
+import { printable } from '../../../content/printable.ts'
+import {
+  AuthError,
+  NotFoundError,
+  ResponseError,
+  SizeExceedsLimitError,
+  UnreachableError,
+  type OciError,
+  type RegistryErrorDetail,
+} from '../../../errors.ts'
+import type { HttpResponse } from './http.ts'
+import { redactUrl } from './redact.ts'
+
+const errorBodyBytes = 64 * 1024
+
+/**
+ * Fails unless the status is one of these; the body is left for the caller only if it is.
+ * `what` names the resource. Errors: NOT_FOUND for 404, AUTH for 401 and 403, else RESPONSE.
+ */
+export async function expectStatus(
+  response: HttpResponse,
+  statuses: readonly number[],
+  what: string,
+): Promise<void> {
+  if (!statuses.includes(response.status)) {
+    throw errorByStatus(await responseError(response, what), what)
+  }
+}
+
+/** What a response means for `what`, by its status. Errors as of `expectStatus`. */
+export function errorByStatus(cause: ResponseError, what: string): OciError {
+  const told = summary(cause.errors)
+  const detail = told === '' ? '' : ` (${told})`
+  const { host } = new URL(cause.url)
+  switch (cause.status) {
+    case 401:
+      return new AuthError(
+        `${host} does not give access to ${what} without credentials, or with these: ` +
+          `give a user name and a password that it knows${detail}`,
+        { cause },
+      )
+    case 403:
+      return new AuthError(
+        `${host} denies access to ${what}: it takes credentials with more rights${detail}`,
+        { cause },
+      )
+    case 404:
+      return new NotFoundError(`${what} was not found${detail}`, { cause })
+    default:
+      return cause
+  }
+}
+
+/** A ResponseError, whatever the status is. Reads the body: the errors of the specification if it is that, else nothing of it. */
+export async function responseError(response: HttpResponse, what: string): Promise<ResponseError> {
+  const { method, status } = response
+  const url = redactUrl(response.url)
+  const errors = await registryErrors(response)
+  const told = summary(errors)
+  const meaning = STATUS_CODES[status] === undefined ? '' : ` ${STATUS_CODES[status]}`
+  const message = `${what}: ${method} ${url} was answered with ${status}${meaning}${told && `: ${told}`}`
+  return new ResponseError(message, { method, url, status, errors })
+}
+
+/** A response with an acceptable status says something that cannot be used. */
+export function unusable({ method, status, url }: HttpResponse, reason: string): ResponseError {
+  const redacted = redactUrl(url)
+  return new ResponseError(`${method} ${redacted}: ${reason}`, { method, url: redacted, status, errors: [] })
+}
+
+/** The whole body. Error: SIZE_EXCEEDS_LIMIT. */
+export async function readBody(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
+  if (Number(response.header('content-length') ?? 0) > maxBytes) {
+    await response.discard()
+    throw tooLarge(response, maxBytes)
+  }
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body) {
+    size += chunk.length
+    if (size > maxBytes) throw tooLarge(response, maxBytes)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function tooLarge({ method, url }: HttpResponse, maxBytes: number): SizeExceedsLimitError {
+  return new SizeExceedsLimitError(
+    `the answer to ${method} ${redactUrl(url)} has more than the limit of ${maxBytes} bytes`,
+  )
+}
+
+/** Entries that are not as the specification says are left out; HTML, an empty body and a cut connection have none. */
+async function registryErrors(response: HttpResponse): Promise<readonly RegistryErrorDetail[]> {
+  const text = await beginningOf(response)
+  await response.discard()
+  try {
+    return errorsSchema.parse(JSON.parse(text)).errors.flatMap((entry) => {
+      const parsed = errorSchema.safeParse(entry)
+      return parsed.success ? [parsed.data] : []
+    })
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return []
+    throw error
+  }
+}
+
+/** The status is the answer; a body that cannot be read does not change it. */
+async function beginningOf(response: HttpResponse): Promise<string> {
+  try {
+    return Buffer.from(await readBody(response, errorBodyBytes)).toString()
+  } catch (error) {
+    if (error instanceof SizeExceedsLimitError || error instanceof UnreachableError) return ''
+    throw error
+  }
+}
+
+const errorsSchema = z.object({ errors: z.array(z.unknown()) })
+
+const errorSchema: z.ZodType<RegistryErrorDetail> = z.object({
+  code: z.union([z.string(), z.number()]).transform(String),
+  message: z.string().catch(''),
+})
+
+/** The first three errors, as far as a terminal and a reader can take them. */
+function summary(errors: readonly RegistryErrorDetail[]): string {
+  return errors
+    .slice(0, 3)
+    .map(({ code, message }) => printable(`${code}${message && ` ${message}`}`.slice(0, 300)))
+    .join('; ')
+}

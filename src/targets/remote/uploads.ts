@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto'
+import type { Content } from '../../content/content.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { parseDigest, type Digest } from '../../content/digest.ts'
+import { readAll, verify } from '../../content/verify.ts'
+import { AuthError } from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import type { PushOptions, PushOutcome } from '../target.ts'
+import { blobExists } from './blobs.ts'
+import { nameOf, type Endpoint } from './endpoint.ts'
+import { expectDigest } from './headers.ts'
+import type { HttpResponse } from './transport/http.ts'
+import { expectStatus } from './transport/response.ts'
+import {
+  adoptLocation,
+  askToMount,
+  cancelSession,
+  finishSession,
+  openSession,
+  postBlob,
+  sendChunks,
+  withSession,
+  type UploadSession,
+} from './upload-session.ts'
+
+/** A repository of the same registry to mount from. */
+export interface MountCandidate {
+  readonly repository: string
+  /** The blob is known to be there, so that a refusal speaks of the repository and not of the blob. */
+  readonly hasBlob: boolean
+}
+
+/**
+ * Pushes a blob by the shortest way: mount, one POST, or POST and PUT. A mount is tried before anything else, since it
+ * asks and transfers in one; what is there already is then mounted once more, which costs the same one request.
+ */
+export async function pushBlob(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  content: Content,
+  options: PushOptions,
+  candidates: readonly MountCandidate[],
+): Promise<PushOutcome> {
+  const { existing = 'unknown' } = options
+  parseDigest(descriptor.digest)
+  const verified = verify(content, descriptor)
+  return withSession(endpoint, options, async (session) => {
+    const mounts = existing === 'replace' ? [] : candidates
+    if (await mount(endpoint, session, descriptor.digest, mounts, options)) return 'mounted'
+    if (existing === 'unknown' && (await blobExists(endpoint, descriptor, options))) return 'existed'
+    await upload(endpoint, session, descriptor, verified, options)
+    return 'copied'
+  })
+}
+
+/** Pushes a blob whose digest is known when all of it is sent. */
+export async function ingestBlob(
+  endpoint: Endpoint,
+  content: Content,
+  mediaType: string,
+  options: SignalOptions,
+): Promise<Descriptor> {
+  return withSession(endpoint, options, async (session) => {
+    let digest = ''
+    let size = 0
+    const hashed = {
+      async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+        const hasher = createHash('sha256')
+        size = 0
+        for await (const chunk of content) {
+          hasher.update(chunk)
+          size += chunk.length
+          yield chunk
+        }
+        digest = `sha256:${hasher.digest('hex')}`
+      },
+    }
+    await openSession(endpoint, session, options)
+    await sendChunks(endpoint, session, hashed, options)
+    await finishSession(endpoint, session, digest, new Uint8Array(), options)
+    return { mediaType, digest, size }
+  })
+}
+
+/** Sends the content, in the session if one is open. Small content is in memory, so that it may go twice. */
+async function upload(
+  endpoint: Endpoint,
+  session: UploadSession,
+  descriptor: Descriptor,
+  content: Content,
+  options: SignalOptions,
+): Promise<void> {
+  const { digest, size } = descriptor
+  const { singlePostBytes } = endpoint
+  const isSmall = size <= singlePostBytes
+  const body = isSmall ? await readAll(content, descriptor, singlePostBytes) : { content, size }
+  if (session.location === undefined && body instanceof Uint8Array && endpoint.traits.takesSinglePost) {
+    if (await sendInPost(endpoint, session, digest, body, options)) return
+  }
+  if (session.location === undefined) await openSession(endpoint, session, options)
+  await finishSession(endpoint, session, digest, body, options)
+}
+
+/** Answers of registries that want no body in a POST, or do not know the parameter. */
+const noSinglePost: ReadonlySet<number> = new Set([400, 405, 411, 413, 415, 501])
+
+/** True if the registry has taken the blob. Else it has opened a session, or nothing; it is not asked in this way again. */
+async function sendInPost(
+  endpoint: Endpoint,
+  session: UploadSession,
+  digest: Digest,
+  bytes: Uint8Array,
+  options: SignalOptions,
+): Promise<boolean> {
+  const response = await postBlob(endpoint, digest, bytes, options)
+  if (noSinglePost.has(response.status)) await response.discard()
+  else await expectStatus(response, [201, 202], `blob ${digest} in ${nameOf(endpoint)}`)
+  if (response.status === 201) return created(response, digest)
+  endpoint.traits.takesSinglePost = false
+  if (response.status === 202) await adoptLocation(endpoint, session, response)
+  return false
+}
+
+/** True if a candidate gave the blob. A mount that fails is no failure; the last session that one opened instead is kept. */
+async function mount(
+  endpoint: Endpoint,
+  session: UploadSession,
+  digest: Digest,
+  candidates: readonly MountCandidate[],
+  options: SignalOptions,
+): Promise<boolean> {
+  const { refusedMounts } = endpoint.state
+  for (const { repository, hasBlob } of candidates) {
+    if (refusedMounts.has(repository)) continue
+    const response = await mountAnswer(endpoint, digest, repository, options)
+    if (response?.status === 201) return created(response, digest)
+    if (hasBlob || response?.status !== 202) refusedMounts.add(repository)
+    if (response?.status === 202) {
+      const previous = { location: session.location }
+      await adoptLocation(endpoint, session, response)
+      await cancelSession(endpoint, previous, options)
+    } else {
+      await response?.discard()
+    }
+  }
+  return false
+}
+
+/** Undefined if the token service gives no token for both repositories. */
+async function mountAnswer(
+  endpoint: Endpoint,
+  digest: Digest,
+  from: string,
+  options: SignalOptions,
+): Promise<HttpResponse | undefined> {
+  try {
+    return await askToMount(endpoint, digest, from, options)
+  } catch (error) {
+    if (error instanceof AuthError) return undefined
+    throw error
+  }
+}
+
+async function created(response: HttpResponse, digest: Digest): Promise<true> {
+  await response.discard()
+  expectDigest(response, digest)
+  return true
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import { coversScopes, mergeScopes, scopeResource } from '../../../../src/targets/remote/auth/scope.ts'
+
+describe('scopes', () => {
+  it('are merged by resource, each action once', () => {
+    expect(
+      mergeScopes(
+        ['repository:a:pull', 'repository:b:pull'],
+        ['repository:a:pull,push', 'registry:catalog:*'],
+      ),
+    ).toEqual(['repository:a:pull,push', 'repository:b:pull', 'registry:catalog:*'])
+  })
+
+  it('cover what asks for the same or less', () => {
+    const both = ['repository:a:pull,push', 'repository:b:pull']
+    expect(coversScopes(both, ['repository:a:pull'])).toBe(true)
+    expect(coversScopes(both, ['repository:b:pull', 'repository:a:push,pull'])).toBe(true)
+    expect(coversScopes(both, ['repository:b:push'])).toBe(false)
+    expect(coversScopes(both, ['repository:c:pull'])).toBe(false)
+    expect(coversScopes(['repository:a:pull'], ['repository:a:pull,push'])).toBe(false)
+  })
+
+  it('may be about a resource with colons', () => {
+    expect(scopeResource('repository:host:5000/a:pull')).toBe('repository:host:5000/a')
+  })
+})

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest'
+import { fetchToken, type TokenRequest } from '../../../../src/targets/remote/auth/token.ts'
+import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
+import { rejection } from '../../contract/support.ts'
+import { startServer, type Answer } from '../server.ts'
+
+const credential = { username: 'user', password: 'secret' }
+
+/** Asks for a token with a Send that answers by itself; what it was asked for is the result. */
+async function authorizationSent(registry: string, realm: string): Promise<string | undefined> {
+  let authorization: string | undefined
+  const stop = new Error('sent')
+  const error = await rejection(
+    fetchToken(
+      (request) => {
+        authorization = request.headers?.['authorization']
+        return Promise.reject(stop)
+      },
+      { registryUrl: new URL(registry), realm, service: undefined, scopes: [], credential },
+      {},
+    ),
+  )
+  if (error !== stop) throw error
+  return authorization
+}
+
+async function tokenFrom(answer: Answer, change: Partial<TokenRequest> = {}): Promise<string> {
+  await using transport = new Transport()
+  const server = await startServer(() => answer)
+  const request = {
+    registryUrl: new URL(server.url),
+    realm: `${server.url}/token`,
+    service: 's',
+    scopes: [],
+    credential,
+    ...change,
+  }
+  return (await fetchToken(transport.send, request, {})).token
+}
+
+describe('the credential of a token request', () => {
+  it.each([
+    ['https://registry.example', 'https://registry.example/token'],
+    ['https://registry.example:5000', 'https://registry.example:5000/token'],
+    ['https://registry.example:443', 'https://registry.example/token'],
+    ['https://registry-1.docker.io', 'https://auth.docker.io/token'],
+    ['https://registry.gitlab.com', 'https://gitlab.com/jwt/auth'],
+    ['https://registry.example', 'https://registry.example:8443/token'],
+    ['http://localhost:5000', 'http://localhost:5000/token'],
+    ['http://localhost:5000', 'https://localhost:5001/token'],
+    ['https://10.0.0.1', 'https://10.0.0.1/token'],
+  ])('of %s goes to %s', async (registry, realm) => {
+    expect(await authorizationSent(registry, realm)).toBe('Basic dXNlcjpzZWNyZXQ=')
+  })
+
+  it.each([
+    ['https://registry.example', 'https://evil.test/token', 'evil.test'],
+    ['https://registry.example', 'https://registry.example.evil.test/token', 'registry.example.evil.test'],
+    ['https://registry.example', 'http://registry.example/token', 'not HTTPS'],
+    ['http://localhost:5000', 'http://localhost:5001/token', 'localhost:5001'],
+    ['http://registry.example', 'http://auth.registry.example/token', 'auth.registry.example'],
+    ['https://10.0.0.1', 'https://99.9.0.1/token', '99.9.0.1'],
+    ['https://[::1]', 'https://[::2]/token', '[::2]'],
+    ['https://registry', 'https://other/token', 'other'],
+  ])('of %s does not go to %s', async (registry, realm, named) => {
+    await expect(authorizationSent(registry, realm)).rejects.toMatchObject({
+      code: 'AUTH',
+      message: expect.stringContaining(named),
+    })
+  })
+
+  it.each([
+    undefined,
+    '',
+    'token',
+    '/token',
+    'ftp://registry.example/',
+    'file:///etc/passwd',
+    'https://user:pass@registry.example/token',
+    'javascript:alert(1)',
+  ])('goes nowhere for the realm %j', async (realm) => {
+    const request = {
+      registryUrl: new URL('https://registry.example'),
+      realm,
+      service: undefined,
+      scopes: [],
+      credential,
+    }
+    const sent: unknown[] = []
+    const error = await rejection(fetchToken((sending) => Promise.reject(sent.push(sending)), request, {}))
+    expect(error).toMatchObject({ code: 'AUTH', message: expect.stringContaining('registry.example') })
+    expect(sent).toEqual([])
+  })
+})
+
+describe('the answer of a token service', () => {
+  it.each([
+    ['token', '{"token":"a.b.c"}'],
+    ['access_token', '{"access_token":"a.b.c"}'],
+    ['access_token besides an empty token', '{"token":"","access_token":"a.b.c","expires_in":null}'],
+  ])('may have it as %s', async (_name, body) => {
+    expect(await tokenFrom({ status: 200, body })).toBe('a.b.c')
+  })
+
+  it.each([
+    ['no JSON', '<html>'],
+    ['no token', '{}'],
+    ['null', '{"token":null}'],
+    ['an array', '[]'],
+    ['a token of two lines', '{"token":"a\\r\\nx: y"}'],
+    ['a token with a space', '{"token":"a b"}'],
+  ])('is refused with %s, and not shown', async (_what, body) => {
+    const error = await rejection(tokenFrom({ status: 200, body }))
+    expect(error).toMatchObject({ code: 'AUTH', message: expect.stringContaining('without a usable token') })
+    expect(String(error)).not.toContain(body)
+  })
+
+  it('is not read beyond its limit', async () => {
+    const body = `{"token":"${'a'.repeat(200_000)}"}`
+    await expect(tokenFrom({ status: 200, body })).rejects.toMatchObject({ code: 'SIZE_EXCEEDS_LIMIT' })
+  })
+
+  it.each([
+    [401, 'AUTH'],
+    [403, 'AUTH'],
+    [500, 'RESPONSE'],
+    [302, 'RESPONSE'],
+  ])('with the status %d is an error', async (status, code) => {
+    await expect(
+      tokenFrom({ status, headers: { location: 'http://127.0.0.1:1/' }, body: '{"token":"x"}' }),
+    ).rejects.toMatchObject({ code })
+  })
+
+  it('answers a request with the realm’s own query, the service and each scope', async () => {
+    await using transport = new Transport()
+    const server = await startServer(() => ({ status: 200, body: '{"token":"x"}' }))
+    const scopes = ['repository:a:pull,push', 'repository:b:pull']
+    const registryUrl = new URL(server.url)
+    const realm = `${server.url}/token?account=x`
+    await fetchToken(transport.send, { registryUrl, realm, service: 'the registry', scopes, credential }, {})
+    const url = new URL(server.requests[0]?.url ?? '', server.url)
+    expect([...url.searchParams]).toEqual([
+      ['account', 'x'],
+      ['service', 'the registry'],
+      ['scope', 'repository:a:pull,push'],
+      ['scope', 'repository:b:pull'],
+    ])
+  })
+})
