@@ -154,11 +154,15 @@ export class CopyError extends OciError implements CopyFacts {
   }
 }
 
-/** The innermost error code of an error and its causes, or undefined where none is ours. */
+/**
+ * The code of what went wrong: that of the outermost error of ours which is no CopyError, since that only says where.
+ * Undefined where none of the error and its causes is ours.
+ */
 export function errorCode(error: unknown): ErrorCode | undefined {
   let code: ErrorCode | undefined
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof OciError) code = at.code
+    if (code !== undefined && code !== 'COPY') return code
   }
   return code
 }

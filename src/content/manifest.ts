@@ -102,8 +102,8 @@ const annotationsSchema = z.custom<Annotations>(
 )
 
 const platformFields = {
-  architecture: textOrNone(),
-  os: textOrNone(),
+  architecture: textOrEmpty(),
+  os: textOrEmpty(),
   'os.version': optional(z.string()),
   'os.features': optional(z.array(z.string())),
   variant: optional(z.string()),
@@ -155,7 +155,7 @@ function optional<T>(schema: z.ZodType<T>): z.ZodOptional<z.ZodNullable<z.ZodTyp
 }
 
 /** The spec requires it, clients read a missing one as empty text. */
-function textOrNone(): z.ZodType<string> {
+function textOrEmpty(): z.ZodType<string> {
   return optional(z.string()).transform((text) => text ?? '')
 }
 

@@ -74,8 +74,8 @@ export function isRepository(text: string): boolean {
 
 /** A host name, IPv4 address or bracketed IPv6 address, with an optional port. */
 export function isRegistry(text: string): boolean {
-  const [, host = '', port] = /^(\[[0-9a-fA-F:.]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(text) ?? []
-  if (text.length > 260 || Number(port ?? 0) > 65_535 || !URL.canParse(`https://${text}`)) return false
+  const [, host = ''] = /^(\[[0-9a-fA-F:.]*\]|[^:]*)(?::\d{1,5})?$/.exec(text) ?? []
+  if (text.length > 260 || !URL.canParse(`https://${text}`)) return false
   if (host.startsWith('[')) return true
   return host.split('.').every((label) => /^[a-zA-Z0-9_-]+$/.test(label) && !/^-|-$/.test(label))
 }
@@ -98,6 +98,9 @@ function invalid(text: string, reason: string): InvalidReferenceError {
 
 /** Without the user name and password that a URL may have before its host. */
 function redacted(text: string): string {
-  const withoutUserInfo = (part: string): string => part.replace(/^[^:]*:.*@(?!sha)/s, '***@')
   return text.split('/').map(withoutUserInfo).join('/')
+}
+
+function withoutUserInfo(part: string): string {
+  return part.replace(/^[^:]*:.*@(?!sha)/s, '***@')
 }

@@ -121,7 +121,7 @@ export class MemoryTarget implements Target {
   async *tags(options: TagsOptions = {}): AsyncGenerator<string> {
     const { last, limit = Infinity, signal } = options
     signal?.throwIfAborted()
-    const tags = [...this.#tags.keys()].filter((tag) => last === undefined || tag > last).sort()
+    const tags = [...this.#tags.keys()].filter((tag) => last === undefined || tag > last).toSorted()
     yield* tags.slice(0, limit)
   }
 

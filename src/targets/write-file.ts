@@ -57,16 +57,16 @@ export async function removeFile(path: string, fs: Pick<WritableFileSystem, 'unl
 const batchBytes = 1024 * 1024
 /** What one writev can take on Linux. */
 const batchChunks = 1024
-/** How often the folder may be removed by somebody else between making it and using it. */
+/** How often another process may remove the folder before a file is in it. */
 const createAttempts = 20
 
 async function createFile(path: string, fs: WritableFileSystem): Promise<WritableFile> {
   for (let attempt = 1; ; attempt++) {
     try {
+      if (attempt > 1) await fs.mkdir(dirname(path), { recursive: true })
       return await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
     } catch (error) {
       if (!isFileError(error, 'ENOENT') || attempt === createAttempts) throw error
-      await fs.mkdir(dirname(path), { recursive: true })
     }
   }
 }

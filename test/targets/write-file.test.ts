@@ -81,6 +81,33 @@ describe('writeFile', () => {
     expect(await readFile(join(directory, 'final'), 'utf8')).toBe('x')
   })
 
+  it('makes the folder again when another process removes it in between', async () => {
+    const ingest = join(directory, 'ingest')
+    const temporary = join(ingest, 'temporary')
+    let removals = 0
+    const contested: WritableFileSystem = {
+      ...fs,
+      async mkdir(path, options) {
+        await fs.mkdir(path, options)
+        removals += 1
+        if (removals > 2) return
+        await rm(ingest, { recursive: true })
+        if (removals === 2) throw Object.assign(new Error('ENOENT: mkdir'), { code: 'ENOENT' })
+      },
+    }
+    const place = (): Promise<void> => rename(temporary, join(directory, 'final'))
+    await writeFile(temporary, chunksOf(Buffer.from('x')), place, { fs: contested })
+    expect(await readFile(join(directory, 'final'), 'utf8')).toBe('x')
+    expect(removals).toBe(3)
+  })
+
+  it('gives up where the folder cannot be made to stay', async () => {
+    const gone: WritableFileSystem = { ...fs, mkdir: async () => undefined }
+    const place = (): Promise<void> => Promise.resolve()
+    const writing = writeFile(join(directory, 'a', 'b'), chunksOf(), place, { fs: gone })
+    await expect(writing).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
   it('never writes into a file that exists', async () => {
     await put(join(directory, 'temporary'), 'of somebody else')
     await expect(write(chunksOf(Buffer.from('x')))).rejects.toMatchObject({ code: 'EEXIST' })

@@ -163,7 +163,7 @@ export class IndexFile {
     const outcomes: Outcome[] = []
     let index = snapshot.index
     for (const { mutation } of batch) {
-      const outcome = attempt(mutation, index)
+      const outcome = outcomeOf(mutation, index)
       outcomes.push(outcome)
       if ('change' in outcome) index = outcome.change.index
     }
@@ -220,7 +220,7 @@ function snapshotOf(index: IndexJson, generation: number): Snapshot {
   return { index, named, listed, generation }
 }
 
-function attempt(mutation: Mutation, index: IndexJson): Outcome {
+function outcomeOf(mutation: Mutation, index: IndexJson): Outcome {
   try {
     return { change: mutation(index) }
   } catch (error) {

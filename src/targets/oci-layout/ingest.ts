@@ -32,8 +32,8 @@ export class Ingest {
   /** Makes a temporary second name for a file, and has `place` move it away; false if the file cannot be linked here. */
   link(existing: string, place: (path: string) => Promise<boolean>): Promise<boolean> {
     return this.#use(async (path) => {
-      await this.#fs.mkdir(this.#directory, { recursive: true })
       try {
+        await this.#fs.mkdir(this.#directory, { recursive: true })
         await this.#fs.link(existing, path)
       } catch (error) {
         // Another disk, a file system without links, a file of another user: whatever it was, a copy will do or tell.

@@ -46,8 +46,9 @@ export async function acquireLock(
     if (seen === undefined) continue
     const now = performance.now()
     if (seen.identity !== observed?.identity) observed = { ...seen, since: now }
-    if (isDead(seen, owner) || now - observed.since >= staleMilliseconds) await takeAway(path, fs, seen)
-    else if (now - started >= timeoutMilliseconds) throw lockedError(path, seen)
+    if (isDead(seen, owner) || now - observed.since >= staleMilliseconds) {
+      await takeAway(path, fs, { dead: seen, options })
+    } else if (now - started >= timeoutMilliseconds) throw lockedError(path, seen)
     else await pause(signal)
   }
 }
@@ -121,11 +122,24 @@ function isDead({ holder }: Seen, observer: Owner): boolean {
 }
 
 /**
- * Of several who judge one lock dead, the first moves it away; a later one finds another lock in its place, and leaves
- * it, or puts it back if it was moved in that very moment.
+ * Several may judge one lock dead at once. They do it one after the other, under a lock of its own, so that a later one
+ * sees that another lock has taken the place of the dead one, and leaves it.
  */
-async function takeAway(path: string, fs: LayoutFileSystem, dead: Seen): Promise<void> {
-  if ((await look(path, fs))?.identity !== dead.identity) return
+async function takeAway(
+  path: string,
+  fs: LayoutFileSystem,
+  { dead, options }: { readonly dead: Seen; readonly options: LockOptions },
+): Promise<void> {
+  const guard = await acquireLock(`${path}.takeover`, fs, options)
+  try {
+    if ((await look(path, fs))?.identity === dead.identity) await moveAway(path, fs, dead)
+  } finally {
+    await guard.release()
+  }
+}
+
+/** A holder that was only slow may wake up and be followed by another one at this very moment, whose lock is put back. */
+async function moveAway(path: string, fs: LayoutFileSystem, dead: Seen): Promise<void> {
   const aside = `${path}.${randomUUID()}`
   try {
     await fs.rename(path, aside)
@@ -135,7 +149,7 @@ async function takeAway(path: string, fs: LayoutFileSystem, dead: Seen): Promise
   }
   try {
     const moved = await look(aside, fs)
-    // If a third process has the lock already, the owner of the moved one notices before it writes.
+    // Where a third one has come in between, the holder of the moved lock notices before it writes.
     if (moved?.identity !== dead.identity) await fs.link(aside, path).catch(() => {})
   } finally {
     await removeFile(aside, fs)

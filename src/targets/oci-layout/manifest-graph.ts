@@ -23,10 +23,10 @@ export class ManifestGraph {
   readonly #read: ReadManifest
   readonly #index = new PredecessorIndex()
   readonly #known = new Map<Digest, Descriptor>()
-  /** Named by a manifest that is known, but not read themselves. */
-  readonly #unread = new Map<Digest, Descriptor>()
+  /** Named by index.json or a manifest that is known, but not read; by node, as what names them may have size or type wrong. */
+  readonly #unread = new Map<string, Descriptor>()
   /** Not to be tried again before somebody else has changed the layout. */
-  readonly #unreadable = new Set<Digest>()
+  readonly #unreadable = new Set<string>()
   #generation = -1
   #turn: Promise<void> = Promise.resolve()
 
@@ -39,7 +39,7 @@ export class ManifestGraph {
   add(manifest: Descriptor, facts: ManifestFacts): void {
     this.#index.add(manifest, facts)
     this.#known.set(manifest.digest, plainDescriptor(manifest))
-    this.#unread.delete(manifest.digest)
+    this.#unread.delete(nodeKey(manifest))
     for (const { descriptor } of successorsOf(facts)) this.#expect(descriptor)
   }
 
@@ -48,7 +48,7 @@ export class ManifestGraph {
     const manifest = this.#known.get(digest)
     this.#index.remove(digest)
     this.#known.delete(digest)
-    if (manifest !== undefined) this.#unread.set(digest, manifest)
+    if (manifest !== undefined) this.#expect(manifest)
   }
 
   /** A manifest by its digest, as far as it is known. */
@@ -106,21 +106,25 @@ export class ManifestGraph {
   #nextUnread(): readonly Descriptor[] {
     return this.#unread
       .values()
-      .filter(({ digest }) => !this.#unreadable.has(digest))
+      .filter((node) => !this.#known.has(node.digest) && !this.#unreadable.has(nodeKey(node)))
       .take(readsAtOnce)
       .toArray()
   }
 
   async #learn(manifest: Descriptor, options: SignalOptions): Promise<void> {
     const facts = await this.#read(manifest, options)
-    if (facts === undefined) this.#unreadable.add(manifest.digest)
+    if (facts === undefined) this.#unreadable.add(nodeKey(manifest))
     else this.add(manifest, facts)
   }
 
   #expect(node: Descriptor): void {
     if (!this.#manifestTypes.isManifest(node.mediaType) || this.#known.has(node.digest)) return
-    this.#unread.set(node.digest, node)
+    this.#unread.set(nodeKey(node), node)
   }
 }
 
 const readsAtOnce = 16
+
+function nodeKey({ digest, size, mediaType }: Descriptor): string {
+  return `${digest} ${size} ${mediaType}`
+}

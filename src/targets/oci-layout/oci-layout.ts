@@ -1,5 +1,5 @@
 import * as nodeFs from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { contentOf, type Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { digestOf, isDigest, parseDigest, type Digest } from '../../content/digest.ts'
@@ -61,15 +61,15 @@ export class OciLayout implements Target {
   #isMade = false
   #willWrite = false
 
-  constructor(directory: string, options: OciLayoutOptions = {}) {
+  constructor(path: string, options: OciLayoutOptions = {}) {
     const { fs = nodeFs, manifestTypes = standardManifestTypes, lockTimeoutMilliseconds } = options
     const { maxMetadataBytes = defaultMaxMetadataBytes } = options
     this.manifestTypes = manifestTypes
-    this.#directory = directory
+    this.#directory = resolve(path)
     this.#fs = fs
-    this.#ingest = new Ingest(join(directory, 'ingest'), fs)
+    this.#ingest = new Ingest(join(this.#directory, 'ingest'), fs)
     this.#blobs = new Blobs({
-      directory,
+      directory: this.#directory,
       fs,
       ingest: this.#ingest,
       isLocal: fs === nodeFs,
@@ -80,7 +80,7 @@ export class OciLayout implements Target {
       this.#manifests.facts(manifest, reading),
     )
     this.#index = new IndexFile({
-      directory,
+      directory: this.#directory,
       fs,
       ingest: this.#ingest,
       lockTimeoutMilliseconds,

@@ -120,7 +120,6 @@ describe('index.json', () => {
     let isLost = false
     const stealing: LayoutFileSystem = {
       ...fs,
-      datasync: undefined,
       async rename(from: string, to: string) {
         await fs.rename(from, to)
         if (when !== 'after' || to !== path || isLost) return
@@ -135,7 +134,7 @@ describe('index.json', () => {
         }
         return fs.lstat(file)
       },
-    } as LayoutFileSystem
+    }
     const layout = new OciLayout(directory, { fs: stealing })
     await layout.tag(m1, 'v1')
     expect(isLost).toBe(true)

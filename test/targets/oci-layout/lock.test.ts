@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import * as fs from 'node:fs/promises'
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -7,14 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { acquireLock, type Lock } from '../../../src/targets/oci-layout/lock.ts'
 import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
-import { scratchDirectory } from './scratch.ts'
-
-/** The id of a process that has ended. */
-async function deadProcess(): Promise<number> {
-  const child = spawn(process.execPath, ['-e', ''])
-  await once(child, 'exit')
-  return child.pid ?? 0
-}
+import { deadProcess, scratchDirectory } from './scratch.ts'
 
 async function holderFile(holder: Partial<{ pid: number; host: string; token: string }>): Promise<string> {
   const path = join(await scratchDirectory(), 'lock')

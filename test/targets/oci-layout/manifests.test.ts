@@ -44,6 +44,19 @@ describe('the manifests of a layout', () => {
     expect(found.map(({ descriptor }) => descriptor.digest)).toEqual([many.descriptor('b').digest])
   })
 
+  it('are found although another manifest has their size wrong', async () => {
+    const directory = await scratchDirectory()
+    const wrong = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [{ ...m1, size: 7 }] }))
+    const right = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [m1] }))
+    await nodes.pushTo(new OciLayout(directory))
+    for (const bytes of [wrong, right]) {
+      const descriptor = { mediaType: mediaTypes.ociIndex, digest: digestOf(bytes), size: bytes.length }
+      await new OciLayout(directory).push(descriptor, contentOf(bytes))
+    }
+    expect(await new OciLayout(directory).resolve(m1.digest)).toEqual(m1)
+    expect(await Array.fromAsync(new OciLayout(directory).predecessors(layer))).toHaveLength(1)
+  })
+
   it('that another instance has pushed are found', async () => {
     const directory = await scratchDirectory()
     const [one, other] = [new OciLayout(directory), new OciLayout(directory)]

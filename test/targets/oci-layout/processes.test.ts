@@ -1,14 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { contentOf } from '../../../src/content/content.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
 import { graph } from '../../support/graph.ts'
-import { listedIn, scratchDirectory } from './scratch.ts'
+import { deadProcess, listedIn, scratchDirectory } from './scratch.ts'
 
 const program = fileURLToPath(new URL('writer-process.ts', import.meta.url))
 const names = ['a', 'b', 'c', 'd']
@@ -78,48 +77,40 @@ describe('a layout that several processes write to', () => {
 })
 
 describe('what a dead process left in a layout', () => {
+  const nodes = graph({ m1: ['config'] })
+
   it('is removed by the next writer, if it was on this host; what others write is left alone', async () => {
     const directory = await scratchDirectory()
-    const nodes = graph({ m1: ['config'] })
-    const seen: string[] = []
-    const { descriptor, bytes } = nodes.node('config')
-    await new OciLayout(directory).push(descriptor, {
-      async *[Symbol.asyncIterator]() {
-        seen.push(...(await readdir(join(directory, 'ingest'))))
-        yield bytes
-      },
-    })
-    const [own = ''] = seen
-    const child = spawn(process.execPath, ['-e', ''])
-    await once(child, 'exit')
-    const dead = own.replace(`-${process.pid}-`, `-${child.pid}-`)
+    const ingest = join(directory, 'ingest')
+    const own = await temporaryName(directory)
+    const dead = own.replace(`-${process.pid}-`, `-${await deadProcess()}-`)
     const foreign = dead.replace(/^copygraph-[0-9a-f]{16}/, `copygraph-${'0'.repeat(16)}`)
-    await new OciLayout(directory).push(nodes.node('m1').descriptor, {
-      async *[Symbol.asyncIterator]() {
-        for (const name of [dead, foreign, own, 'upload.tmp']) {
-          await writeFile(join(directory, 'ingest', name), '').catch(() => {})
-        }
-        yield nodes.node('m1').bytes
-      },
-    })
-    await import('node:fs/promises').then(({ mkdir }) =>
-      mkdir(join(directory, 'ingest'), { recursive: true }),
-    )
-    for (const name of [dead, foreign, own, 'upload.tmp'])
-      await writeFile(join(directory, 'ingest', name), '')
-    await new OciLayout(directory).push(descriptor, contentOf(bytes))
-    expect((await readdir(join(directory, 'ingest'))).sort()).toEqual([own, foreign, 'upload.tmp'].sort())
+    await mkdir(ingest)
+    for (const name of [own, dead, foreign, 'other.tmp']) await writeFile(join(ingest, name), '')
+    await nodes.pushTo(new OciLayout(directory))
+    expect((await readdir(ingest)).sort()).toEqual([own, foreign, 'other.tmp'].sort())
   })
 
   it('does not stop the next one: its lock is taken over', async () => {
     const directory = await scratchDirectory()
-    const nodes = graph({ m1: ['config'] })
     await nodes.pushTo(new OciLayout(directory))
-    const child = spawn(process.execPath, ['-e', ''])
-    await once(child, 'exit')
-    const holder = { ...(await currentOwner()), pid: child.pid, token: 'dead' }
+    const holder = { ...(await currentOwner()), pid: await deadProcess(), token: 'dead' }
     await writeFile(join(directory, 'index.json.lock'), JSON.stringify(holder))
     await new OciLayout(directory).tag(nodes.descriptor('m1'), 'v1')
     expect(await listedIn(directory)).toEqual([`v1 ${nodes.descriptor('m1').digest}`])
   })
 })
+
+/** The name under which this process writes right now. */
+async function temporaryName(directory: string): Promise<string> {
+  const { descriptor, bytes } = graph({ blob: {} }).node('blob')
+  const seen: string[] = []
+  await new OciLayout(directory).push(descriptor, {
+    async *[Symbol.asyncIterator]() {
+      seen.push(...(await readdir(join(directory, 'ingest'))))
+      yield bytes
+    },
+  })
+  expect(seen).toHaveLength(1)
+  return seen.join()
+}

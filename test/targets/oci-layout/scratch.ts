@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,4 +46,11 @@ export async function writeLayout(directory: string, index: unknown): Promise<vo
 /** Where a layout keeps a blob. */
 export function blobFile(directory: string, digest: string): string {
   return join(directory, 'blobs', ...digest.split(':'))
+}
+
+/** The id of a process that has ended. */
+export async function deadProcess(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', ''])
+  await once(child, 'exit')
+  return child.pid ?? 0
 }
