@@ -1,0 +1,168 @@
+import { env, stderr } from 'node:process'
+import { isTag } from '../../content/reference.ts'
+import type { CopyOptions, CopyResult } from '../../copy/options.ts'
+import { formatBytes } from '../../graph/render.ts'
+import { flagsOfSide, passwordWarning, readConnection, type Connection } from '../connection.ts'
+import type { CpFlags } from '../flags.ts'
+import { mountRepositories } from '../mount-from.ts'
+import { runCommand, writeWarning, type Party } from '../output/failure.ts'
+import { progressBars } from '../output/progress-bars.ts'
+import { progressLines } from '../output/progress-lines.ts'
+import { describeRequest, type Progress } from '../output/progress.ts'
+import { Tally, type CopyReport } from '../output/report.ts'
+import { formatJson, writeData } from '../output/stdout.ts'
+import type { CommandContext } from '../program.ts'
+import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
+import { soleReference } from '../sole-reference.ts'
+import { Targets } from '../targets.ts'
+import { usageError } from '../usage-error.ts'
+
+/** `copygraph cp`: copies the graph under a reference, and says what is at the destination then. */
+export async function cp(
+  sourceText: string,
+  destinationText: string,
+  flags: CpFlags,
+  { signal }: CommandContext,
+): Promise<number> {
+  const source = parseSource(sourceText, { isLayout: flags.fromOciLayout })
+  const destination = parseDestination(destinationText, { isLayout: flags.toOciLayout })
+  const mountFrom = mountRepositories(flags.mountFrom, destination.place)
+  if (flags.fromPasswordStdin === true && flags.toPasswordStdin === true) {
+    throw usageError('--from-password-stdin and --to-password-stdin cannot both read stdin: give one of them')
+  }
+  const parties = {
+    source: partyOf(source, flags, 'source'),
+    destination: partyOf(destination, flags, 'destination'),
+  }
+  return runCommand({ signal, debug: flags.debug, ...parties }, async () => {
+    const connections = await readConnections(flags, signal)
+    const targets = new Targets()
+    try {
+      await copyBetween({ source, destination, targets, connections, flags, options: { signal, mountFrom } })
+    } finally {
+      await targets.close()
+    }
+  })
+}
+
+interface Connections {
+  readonly source: Connection
+  readonly destination: Connection
+}
+
+interface Job {
+  readonly source: Address
+  readonly destination: Address
+  readonly targets: Targets
+  readonly connections: Connections
+  readonly flags: CpFlags
+  readonly options: Pick<CopyOptions, 'signal' | 'mountFrom'>
+}
+
+async function copyBetween({
+  source,
+  destination,
+  targets,
+  connections,
+  flags,
+  options,
+}: Job): Promise<void> {
+  const { copy } = await import('../../copy/copy.ts')
+  const from = await targets.open(source.place, connections.source)
+  const to = await targets.open(destination.place, connections.destination)
+  const reference = await soleReference(from, source, options)
+  const tally = new Tally()
+  const progress = chooseProgress(flags)
+  const started = performance.now()
+  const result = await copy(from, reference, to, {
+    ...options,
+    destinationReference: destinationReferences(reference, source, destination),
+    platform: flags.platform,
+    concurrency: flags.concurrency,
+    verify: flags.verify,
+    foreignLayers: flags.foreignLayers,
+    onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
+    onEvent(event) {
+      tally.hear(event)
+      if (event.type === 'request' && flags.debug === true) writeLine(describeRequest(event))
+      progress?.hear(event)
+    },
+  }).finally(() => progress?.stop())
+  if (flags.quiet !== true) writeLine(summaryOf(tally, source, destination, performance.now() - started))
+  const name = `${formatPlace(destination.place)}@${result.root.digest}\n`
+  const isJson = flags.format === 'json'
+  await writeData(isJson ? formatJson(reportOf(result, tally, source, destination)) : name)
+}
+
+async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<Connections> {
+  const sides = { source: flagsOfSide(flags, 'source'), destination: flagsOfSide(flags, 'destination') }
+  const connections = {
+    source: await readConnection(sides.source, '--from-', signal),
+    destination: await readConnection(sides.destination, '--to-', signal),
+  }
+  const warnings = [passwordWarning(sides.source, '--from-'), passwordWarning(sides.destination, '--to-')]
+  if (flags.quiet !== true) warnings.forEach((warning) => warning !== undefined && writeWarning(warning))
+  return connections
+}
+
+function partyOf(address: Address, flags: CpFlags, side: 'source' | 'destination'): Party {
+  return {
+    place: address.place,
+    name: formatAddress(address),
+    prefix: side === 'source' ? '--from-' : '--to-',
+    hasCredential: flagsOfSide(flags, side).username !== undefined,
+  }
+}
+
+/** A repository without a tag gets that of the source; a layout lists the root without one. */
+function destinationReferences(reference: string, source: Address, destination: Address): readonly string[] {
+  const { place, tags, digest } = destination
+  if (tags.length > 0 || digest !== undefined) return digest === undefined ? tags : [...tags, digest]
+  if (place.kind === 'layout') return []
+  const [tag = reference] = source.tags
+  return isTag(tag) ? [tag] : []
+}
+
+/** Nothing where nothing is to be shown. */
+function chooseProgress(flags: CpFlags): Progress | undefined {
+  if (flags.quiet === true) return undefined
+  const isTerminal = stderr.isTTY && env['TERM'] !== 'dumb' && env['CI'] === undefined
+  return isTerminal && flags.tty && flags.debug !== true ? progressBars(stderr) : progressLines(writeLine)
+}
+
+function summaryOf(tally: Tally, source: Address, destination: Address, milliseconds: number): string {
+  const { nodes, bytes, requests } = tally.totals
+  const counts = [
+    `${nodes.copy} copied`,
+    ...(nodes.mount > 0 ? [`${nodes.mount} mounted`] : []),
+    ...(nodes.skip > 0 ? [`${nodes.skip} skipped`] : []),
+    ...(nodes.filter > 0 ? [`${nodes.filter} filtered`] : []),
+  ]
+  const rate = formatBytes(Math.round((bytes * 1000) / Math.max(1, milliseconds)))
+  return (
+    `${formatAddress(source)} => ${formatAddress(destination)}: ${counts.join(', ')}, ` +
+    `${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s (${rate}/s), ` +
+    `${requests.source} + ${requests.destination} requests`
+  )
+}
+
+function reportOf(
+  { root, tags }: CopyResult,
+  { totals, nodes }: Tally,
+  source: Address,
+  destination: Address,
+): CopyReport {
+  return {
+    schemaVersion: 1,
+    source: formatAddress(source),
+    destination: formatAddress(destination),
+    tags,
+    descriptor: root,
+    totals,
+    nodes,
+  }
+}
+
+function writeLine(line: string): void {
+  stderr.write(`${line}\n`)
+}

@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises'
+import { stdin } from 'node:process'
+import { addAbortSignal } from 'node:stream'
+import type { ConnectionFlags, CpFlags } from './flags.ts'
+import { usageError } from './usage-error.ts'
+
+/** How to connect to one registry. */
+export interface Connection {
+  readonly credential?: { readonly username: string; readonly password: string } | undefined
+  readonly plainHttp?: boolean | undefined
+  readonly insecure?: boolean | undefined
+  /** Certificates in PEM. */
+  readonly ca?: string | undefined
+}
+
+export type FlagPrefix = '--' | '--from-' | '--to-'
+
+/** The connection flags of one side of a copy. */
+export function flagsOfSide(flags: CpFlags, side: 'source' | 'destination'): ConnectionFlags {
+  if (side === 'source') {
+    return {
+      username: flags.fromUsername,
+      password: flags.fromPassword,
+      passwordStdin: flags.fromPasswordStdin,
+      plainHttp: flags.fromPlainHttp,
+      insecure: flags.fromInsecure,
+      caFile: flags.fromCaFile,
+    }
+  }
+  return {
+    username: flags.toUsername,
+    password: flags.toPassword,
+    passwordStdin: flags.toPasswordStdin,
+    plainHttp: flags.toPlainHttp,
+    insecure: flags.toInsecure,
+    caFile: flags.toCaFile,
+  }
+}
+
+/** Reads what the flags name: a password from stdin, certificates from a file. Throws a usage error. */
+export async function readConnection(
+  flags: ConnectionFlags,
+  prefix: FlagPrefix,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { username, password, passwordStdin = false, plainHttp, insecure, caFile } = flags
+  if (password !== undefined && passwordStdin) {
+    throw usageError(`${prefix}password and ${prefix}password-stdin exclude each other: give one of them`)
+  }
+  const hasPassword = password !== undefined || passwordStdin
+  if (hasPassword !== (username !== undefined)) {
+    throw usageError(`a user name and a password go together: ${prefix}username NAME ${prefix}password-stdin`)
+  }
+  const ca = caFile === undefined ? undefined : await readCertificates(caFile, prefix)
+  const secret = passwordStdin ? await readPassword(signal) : password
+  const credential =
+    username === undefined || secret === undefined ? undefined : { username, password: secret }
+  // Without a flag localhost is reached by HTTP; who says something about certificates wants TLS there too.
+  const wantsTls = ca !== undefined || insecure === true
+  return { credential, plainHttp: plainHttp ?? (wantsTls ? false : undefined), insecure, ca }
+}
+
+/** What docker says too, to whoever types a password where others see it. */
+export function passwordWarning(flags: ConnectionFlags, prefix: FlagPrefix): string | undefined {
+  if (flags.password === undefined) return undefined
+  return `${prefix}password shows the password to everyone who lists processes: ${prefix}password-stdin does not`
+}
+
+async function readCertificates(file: string, prefix: FlagPrefix): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw usageError(`${prefix}ca-file cannot be read: ${reason}`)
+  }
+}
+
+const maxPasswordBytes = 64 * 1024
+
+/** All of stdin but one line end, as `docker login --password-stdin` reads it. */
+async function readPassword(signal: AbortSignal): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of addAbortSignal(signal, stdin)) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > maxPasswordBytes)
+      throw usageError(`the password on stdin is longer than ${maxPasswordBytes} bytes`)
+    chunks.push(bytes)
+  }
+  const password = Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
+  if (password === '') throw usageError('there is no password on stdin')
+  return password
+}

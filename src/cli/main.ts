@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+import { argv, stderr, stdout } from 'node:process'
+import { CommanderError } from 'commander'
+import { exitCodes } from './output/exit-codes.ts'
+import { reportUsageError } from './output/failure.ts'
+import { createProgram } from './program.ts'
+import { listenForSignals } from './signals.ts'
+
+process.exitCode = await main()
+
+/** Runs the command that was typed; resolves to the exit code when nothing of it is running any more. */
+async function main(): Promise<number> {
+  // A reader that has gone, as in `copygraph … | head -1`, is no reason to crash. Who writes hears of it by a callback.
+  stdout.on('error', () => undefined)
+  stderr.on('error', () => undefined)
+  const interruption = listenForSignals()
+  let code: number = exitCodes.done
+  try {
+    await createProgram(interruption, (ended) => (code = ended)).parseAsync(argv)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return reportUsageError(error)
+  } finally {
+    interruption.stop()
+  }
+  return code === exitCodes.done ? code : (interruption.exitCode() ?? code)
+}

@@ -1,0 +1,73 @@
+import type { Descriptor } from '../../content/descriptor.ts'
+import { printable } from '../../content/printable.ts'
+import type { CopyEvent, SkipReason } from '../../events.ts'
+import { formatBytes } from '../../graph/render.ts'
+import { describeNode, type Progress } from './progress.ts'
+
+const heartbeatMilliseconds = 10_000
+
+const skipReasons: Readonly<Record<SkipReason, string>> = {
+  exists: '',
+  'tag-current': ' (the tag points at it already)',
+  'same-content': ' (copied under another media type)',
+  caller: '',
+  'missing-subject': ' (the source does not have this subject)',
+}
+
+/** One line for each event, for logs; while blobs are on their way, one every ten seconds that says how it goes. */
+export function progressLines(write: (line: string) => void): Progress {
+  let bytes = 0
+  let bytesBefore = 0
+  const running = new Set<string>()
+  const heartbeat = setInterval(() => {
+    if (running.size === 0) return
+    const rate = ((bytes - bytesBefore) * 1000) / heartbeatMilliseconds
+    bytesBefore = bytes
+    const transfers = running.size === 1 ? '1 transfer' : `${running.size} transfers`
+    write(`${pad('Running')}${transfers}, ${formatBytes(bytes)} so far, ${formatBytes(Math.round(rate))}/s`)
+  }, heartbeatMilliseconds).unref()
+  return {
+    hear(event) {
+      if (event.type === 'progress') bytes += event.bytes
+      if (event.type === 'started') running.add(event.descriptor.digest)
+      if (event.type === 'copied' || event.type === 'mounted' || event.type === 'skipped') {
+        running.delete(event.descriptor.digest)
+      }
+      const line = lineOf(event)
+      if (line !== undefined) write(line)
+    },
+    stop: () => clearInterval(heartbeat),
+  }
+}
+
+function lineOf(event: CopyEvent): string | undefined {
+  switch (event.type) {
+    case 'started':
+      return nodeLine('Copying', event.descriptor)
+    case 'copied':
+      return nodeLine('Copied', event.descriptor)
+    case 'mounted':
+      return nodeLine('Mounted', event.descriptor)
+    case 'skipped':
+      return (
+        nodeLine(event.reason === 'exists' ? 'Exists' : 'Skipped', event.descriptor) +
+        skipReasons[event.reason]
+      )
+    case 'filtered':
+      return `${nodeLine('Filtered', event.descriptor)} (not to be distributed)`
+    case 'tagged':
+      return pad('Tagged') + printable(event.reference)
+    case 'warning':
+      return pad('Warning') + printable(event.message)
+    default:
+      return undefined
+  }
+}
+
+function nodeLine(verb: string, descriptor: Descriptor): string {
+  return `${pad(verb)}${describeNode(descriptor)}  ${formatBytes(descriptor.size)}`
+}
+
+function pad(verb: string): string {
+  return verb.padEnd('Filtered '.length)
+}

@@ -1,0 +1,24 @@
+import type { Descriptor } from '../../content/descriptor.ts'
+import { printable } from '../../content/printable.ts'
+import type { CopyEvent } from '../../events.ts'
+
+/** Shows on stderr how a copy goes on. */
+export interface Progress {
+  hear(event: CopyEvent): void
+  /** Leaves nothing on the terminal that moves, and no timer behind. */
+  stop(): void
+}
+
+/** The first twelve digits of the digest, and what the node calls itself: its title, else its media type. */
+export function describeNode({ digest, mediaType, annotations }: Descriptor): string {
+  const encoded = digest.slice(digest.indexOf(':') + 1)
+  const title = annotations?.['org.opencontainers.image.title']
+  return `${printable(encoded.slice(0, 12))}  ${printable(title ?? mediaType)}`
+}
+
+/** `GET https://host/v2/… 200 12 ms`, for --debug. */
+export function describeRequest(event: CopyEvent & { type: 'request' }): string {
+  const { side, method, url, status, milliseconds } = event
+  const where = side === undefined ? '' : `${side} `
+  return printable(`${where}${method} ${url} ${status} ${Math.round(milliseconds)} ms`)
+}

@@ -1,0 +1,78 @@
+import type { Descriptor } from '../../content/descriptor.ts'
+import type { CopyEvent, FilterReason, NodeEvent, Side, SkipReason } from '../../events.ts'
+
+/** What became of a node. */
+export type NodeAction = 'copy' | 'skip' | 'mount' | 'rewrite' | 'filter'
+
+/** A node in the report of a copy. */
+export interface ReportNode {
+  readonly digest: string
+  readonly mediaType: string
+  readonly size: number
+  readonly action: NodeAction
+  /** Why it was skipped or filtered. */
+  readonly reason?: SkipReason | FilterReason
+}
+
+/** What a copy moved. */
+export interface ReportTotals {
+  readonly nodes: Readonly<Record<NodeAction, number>>
+  /** Read from the source, repeated transfers too. */
+  readonly bytes: number
+  readonly requests: Readonly<Record<Side, number>>
+}
+
+/** The report of `copygraph cp --format json`; docs/cp-report.schema.json is its schema. */
+export interface CopyReport {
+  readonly schemaVersion: 1
+  readonly source: string
+  readonly destination: string
+  readonly tags: readonly string[]
+  /** The root at the destination. */
+  readonly descriptor: Descriptor
+  readonly totals: ReportTotals
+  readonly nodes: readonly ReportNode[]
+}
+
+/** What is counted while a copy runs. Each node keeps its last outcome. */
+export class Tally {
+  readonly #nodes = new Map<string, ReportNode>()
+  readonly #requests = { source: 0, destination: 0 }
+  #bytes = 0
+
+  hear(event: CopyEvent): void {
+    if (event.type === 'request' && event.side !== undefined) this.#requests[event.side] += 1
+    if (event.type === 'progress') this.#bytes += event.bytes
+    const node = nodeOf(event)
+    if (node !== undefined) this.#nodes.set(`${node.digest} ${node.mediaType}`, node)
+  }
+
+  get nodes(): readonly ReportNode[] {
+    return [...this.#nodes.values()]
+  }
+
+  get totals(): ReportTotals {
+    const nodes = { copy: 0, skip: 0, mount: 0, rewrite: 0, filter: 0 }
+    for (const { action } of this.#nodes.values()) nodes[action] += 1
+    return { nodes, bytes: this.#bytes, requests: { ...this.#requests } }
+  }
+}
+
+function nodeOf(event: CopyEvent): ReportNode | undefined {
+  switch (event.type) {
+    case 'copied':
+      return reportNode(event, 'copy')
+    case 'mounted':
+      return reportNode(event, 'mount')
+    case 'skipped':
+      return { ...reportNode(event, 'skip'), reason: event.reason }
+    case 'filtered':
+      return { ...reportNode(event, 'filter'), reason: event.reason }
+    default:
+      return undefined
+  }
+}
+
+function reportNode({ descriptor: { digest, mediaType, size } }: NodeEvent, action: NodeAction): ReportNode {
+  return { digest, mediaType, size, action }
+}

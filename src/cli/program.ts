@@ -1,0 +1,195 @@
+import { readFileSync } from 'node:fs'
+import { stderr, stdout } from 'node:process'
+import { Command, Option } from 'commander'
+import { printable } from '../content/printable.ts'
+import * as flags from './flags.ts'
+import { exitCodesHelp } from './output/exit-codes.ts'
+
+/** What a command gets from the process that it runs in. */
+export interface CommandContext {
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * The command line: names, flags and help. What a command needs is loaded when it runs, so that help, the version and
+ * wrong flags cost nothing. `onExitCode` hears what a command ended with.
+ */
+export function createProgram(context: CommandContext, onExitCode: (code: number) => void): Command {
+  const program = new Command('copygraph')
+    .description('Copies graphs of OCI content between registries and OCI image layouts.')
+    .version(readVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(asError(text)),
+    })
+    .addHelpText('after', exitCodesHelp)
+  addCp(program, context, onExitCode)
+  addServe(program, context, onExitCode)
+  addResolve(program, context, onExitCode)
+  addRepo(program, context, onExitCode)
+  return program
+}
+
+const referencesHelp = `
+References:
+  host/repository:tag, host/repository@digest, host/repository:tag@digest
+  docker://alpine                        as docker reads it: docker.io/library/alpine:latest
+  oci:DIR:tag, oci:DIR@digest, oci:DIR   an OCI image layout; also ocidir://DIR:tag
+`
+
+const cpHelp = `
+A destination may have several tags: host/repository:v1,v1.2,latest. Without one, a repository gets the tag of the
+source, docker:// gets latest, and a layout none.
+stdout has one line, the destination with the digest that is there now, or one JSON report
+(docs/cp-report.schema.json). Progress goes to stderr; --quiet leaves it out, and warnings too.
+`
+
+type OnExitCode = (code: number) => void
+
+function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
+  const command = program
+    .command('cp')
+    .alias('copy')
+    .summary('copy an image or artifact, with all that is under it')
+    .description('Copies an image, an index with all its platforms, or any artifact, byte for byte.')
+    .usage('[options] <source> <destination>[,tag...]')
+    .argument('<source>')
+    .argument('<destination>')
+  flags.addPlatformFlag(command)
+  command
+    .addOption(
+      new Option('-j, --concurrency <number>', 'large blobs at a time (6)').argParser(flags.positiveInteger),
+    )
+    .addOption(
+      new Option('--verify <depth>', 'how much of what is there already is looked at')
+        .choices(['root', 'manifests', 'full'])
+        .default('root'),
+    )
+    .addOption(
+      new Option('--foreign-layers <choice>', 'what to do with layers that may not be distributed')
+        .choices(['skip', 'copy', 'error'])
+        .default('skip'),
+    )
+    .option('--allow-missing-subject', 'copy a referrer whose subject the source does not have')
+    .addOption(
+      new Option('--mount-from <repository>', 'where the registry may have blobs already; may be repeated')
+        .argParser((name: string, names: readonly string[]) => [...names, name])
+        .default([], 'none'),
+    )
+  for (const side of ['from-', 'to-'] as const) {
+    flags.addLayoutFlag(command, side)
+    flags.addConnectionFlags(command, side)
+  }
+  flags.addFormatFlag(command)
+  command
+    .option('-q, --quiet', 'no progress and no warnings on stderr')
+    .option('--no-tty', 'lines instead of progress bars')
+  flags
+    .addCommonFlags(command)
+    .addHelpText('after', referencesHelp + cpHelp + exitCodesHelp)
+    .action(async (source: string, destination: string, given: flags.CpFlags) => {
+      const { cp } = await import('./commands/cp.ts')
+      onExitCode(await cp(source, destination, given, context))
+    })
+}
+
+function addServe(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
+  const command = program
+    .command('serve')
+    .summary('serve a layout, a folder of layouts, or memory as a registry')
+    .description(
+      'Serves a layout, a folder of layouts or, without DIR, memory as a registry until it is interrupted.',
+    )
+    .argument('[DIR]')
+    .addOption(
+      new Option('--listen <host:port>', 'port 0 takes any that is free')
+        .argParser(flags.listenAddress)
+        .default({ host: '127.0.0.1', port: 5000 }, '127.0.0.1:5000'),
+    )
+    .option('--read-only', 'refuse all that writes')
+    .option('--htpasswd <file>', 'users and their passwords, hashed with bcrypt (htpasswd -B)')
+    .option('--tls-cert <file>', 'certificate (PEM), with --tls-key')
+    .option('--tls-key <file>', 'key (PEM), with --tls-cert')
+    .option('-q, --quiet', 'no line for each request on stderr')
+  flags
+    .addCommonFlags(command)
+    .addHelpText(
+      'after',
+      `\nstdout has one line, the URL, as soon as it listens. Ctrl-C and SIGTERM end it with exit code 0.\n${exitCodesHelp}`,
+    )
+    .action(async (directory: string | undefined, given: flags.ServeFlags) => {
+      const { serve } = await import('./commands/serve.ts')
+      onExitCode(await serve(directory, given, context))
+    })
+}
+
+function addResolve(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
+  const command = program
+    .command('resolve')
+    .summary('print the digest of a reference')
+    .description('Prints the digest of a reference; with --format json, its descriptor.')
+    .argument('<reference>')
+  flags.addPlatformFlag(command)
+  flags.addLayoutFlag(command)
+  addTargetFlags(command)
+    .addHelpText('after', referencesHelp + exitCodesHelp)
+    .action(async (reference: string, given: flags.ResolveFlags) => {
+      const { resolve } = await import('./commands/resolve.ts')
+      onExitCode(await resolve(reference, given, context))
+    })
+}
+
+function addRepo(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
+  const repo = program.command('repo').description('Lists what a repository or a registry has.')
+  const tags = repo
+    .command('tags')
+    .description('Lists the tags of a repository or layout, one a line.')
+    .argument('<repository>', 'host/repository, docker://repository or oci:DIR')
+  flags.addLayoutFlag(tags)
+  addListFlags(tags)
+    .addHelpText('after', exitCodesHelp)
+    .action(async (repository: string, given: flags.ListFlags) => {
+      const { repoTags } = await import('./commands/repo-tags.ts')
+      onExitCode(await repoTags(repository, given, context))
+    })
+  const list = repo
+    .command('ls')
+    .description('Lists the repositories of a registry, one a line.')
+    .usage('[options] <registry>[/prefix]')
+    .argument('<registry>', 'host or host:port; with a prefix only the repositories under it')
+  addListFlags(list)
+    .addHelpText('after', exitCodesHelp)
+    .action(async (registry: string, given: flags.ListFlags) => {
+      const { repoLs } = await import('./commands/repo-ls.ts')
+      onExitCode(await repoLs(registry, given, context))
+    })
+}
+
+function addListFlags(command: Command): Command {
+  command
+    .option('--last <name>', 'only names after this one')
+    .addOption(new Option('--limit <number>', 'at most so many').argParser(flags.positiveInteger))
+  return addTargetFlags(command)
+}
+
+function addTargetFlags(command: Command): Command {
+  flags.addConnectionFlags(command)
+  flags.addFormatFlag(command)
+  return flags.addCommonFlags(command)
+}
+
+/** Commander's sentence in our form, with a pointer to the help; its second line is a suggestion. */
+function asError(text: string): string {
+  const [sentence = '', ...rest] = text.trimEnd().split('\n').map(printable)
+  const error = sentence.replace(/^error: /, '')
+  return [`Error: ${error}`, ...rest, 'Hint: --help shows how it is used', ''].join('\n')
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const isKnown = typeof manifest === 'object' && manifest !== null && 'version' in manifest
+  return isKnown ? String(manifest.version) : 'unknown'
+}

@@ -1,0 +1,54 @@
+import type { Target } from '../targets/target.ts'
+import type { Registry } from '../targets/remote/registry.ts'
+import type { Transport } from '../targets/remote/transport/transport.ts'
+import type { Connection } from './connection.ts'
+import type { Place } from './references.ts'
+
+/** The targets of one command. Those in one registry with the same credentials and policy share their connections. */
+export class Targets {
+  readonly #transports = new Map<string, Transport>()
+
+  /** No I/O happens before the target is used. */
+  async open(place: Place, connection: Connection): Promise<Target> {
+    if (place.kind === 'layout') {
+      const { OciLayout } = await import('../targets/oci-layout/oci-layout.ts')
+      return new OciLayout(place.directory)
+    }
+    const { Repository } = await import('../targets/remote/repository.ts')
+    const transport = await this.#transport(place.registry, connection)
+    return new Repository(`${place.registry}/${place.repository}`, { transport })
+  }
+
+  async openRegistry(registry: string, connection: Connection): Promise<Registry> {
+    const remote = await import('../targets/remote/registry.ts')
+    return new remote.Registry(registry, { transport: await this.#transport(registry, connection) })
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    await Promise.all(this.#transports.values().map((transport) => transport.close()))
+  }
+
+  async #transport(registry: string, connection: Connection): Promise<Transport> {
+    const { Transport } = await import('../targets/remote/transport/transport.ts')
+    const { credential, plainHttp, insecure, ca } = connection
+    const key = JSON.stringify([
+      registry,
+      credential?.username,
+      credential?.password,
+      plainHttp,
+      insecure,
+      ca,
+    ])
+    const known = this.#transports.get(key)
+    if (known !== undefined) return known
+    const transport = new Transport({
+      credential: (name) => (name === registry ? credential : undefined),
+      plainHttp,
+      insecure,
+      ca,
+    })
+    this.#transports.set(key, transport)
+    return transport
+  }
+}

@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { serve, type RunningRegistry, type ServeOptions } from '../../src/server/serve.ts'
+import { targetStore } from '../../src/server/store.ts'
+import { MemoryTarget } from '../../src/targets/memory.ts'
+import { graph, type TestGraph } from '../support/graph.ts'
+
+export interface TestRegistry extends AsyncDisposable {
+  /** `127.0.0.1:port` */
+  readonly name: string
+  /** Its repositories, ready to be looked into. */
+  readonly repositories: ReadonlyMap<string, MemoryTarget>
+  /** `GET /v2/…`, in order. */
+  readonly requests: string[]
+  readonly running: RunningRegistry
+}
+
+/** Answers a request itself and returns true, or leaves it to the registry. */
+export type Misbehaviour = (request: IncomingMessage, response: ServerResponse) => boolean
+
+export interface TestRegistryOptions extends Pick<ServeOptions, 'htpasswd' | 'tls' | 'readOnly'> {
+  readonly misbehave?: Misbehaviour | undefined
+}
+
+/** A registry on loopback with the repositories `app`, `copy` and `team/other`. */
+export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  const { misbehave, ...serveOptions } = options
+  const repositories = new Map(['app', 'copy', 'team/other'].map((name) => [name, new MemoryTarget()]))
+  const requests: string[] = []
+  const running = await serve(targetStore(repositories), {
+    ...serveOptions,
+    wrap: (handler) => (request, response) => {
+      requests.push(`${request.method} ${request.url}`)
+      if (misbehave?.(request, response) !== true) handler(request, response)
+    },
+  })
+  return {
+    name: `${running.host}:${running.port}`,
+    repositories,
+    requests,
+    running,
+    [Symbol.asyncDispose]: () => running.close(),
+  }
+}
+
+/** index ─ amd64 ─ config, base, layer; index ─ arm64 ─ config, base, layer */
+export function sampleImage(): TestGraph {
+  return graph({
+    config1: { kind: 'blob', bytes: Buffer.from('{"architecture":"amd64","os":"linux"}') },
+    config2: { kind: 'blob', bytes: Buffer.from('{"architecture":"arm64","os":"linux"}') },
+    amd64: { children: ['config1', 'base', 'layer1'], platform: { os: 'linux', architecture: 'amd64' } },
+    arm64: { children: ['config2', 'base', 'layer2'], platform: { os: 'linux', architecture: 'arm64' } },
+    index: ['amd64', 'arm64'],
+  })
+}
+
+/** Pushes a graph to a repository of the registry, and tags its root. */
+export async function fill(
+  registry: TestRegistry,
+  image: TestGraph,
+  root: string,
+  options: { readonly tag?: string; readonly name?: string } = {},
+): Promise<void> {
+  const { tag = 'v1', name = 'app' } = options
+  const target = repository(registry, name)
+  await image.pushTo(target)
+  await target.tag(image.descriptor(root), tag)
+}
+
+export function repository(registry: TestRegistry, name: string): MemoryTarget {
+  const target = registry.repositories.get(name)
+  if (target === undefined) throw new RangeError(`no repository ${name} in this test`)
+  return target
+}
+
+export interface TestFolder extends AsyncDisposable {
+  readonly path: string
+}
+
+/** A folder that goes away with the test. */
+export async function makeFolder(): Promise<TestFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'copygraph-cli-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
