@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,7 +6,10 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'vitest'
 
-/** A foreign program that tests are run with, by its name on PATH; `sample` is the image that COPYGRAPH_SAMPLE names. */
+/**
+ * A foreign program that tests are run with, by its name on PATH. `sample` is the image that COPYGRAPH_SAMPLE names,
+ * `unshare` the right to mount as well.
+ */
 export type Peer =
   | 'crane'
   | 'docker-registry'
@@ -204,6 +207,10 @@ function newDirectory(): Promise<string> {
 
 function hasPeer(peer: Peer): boolean {
   if (peer === 'sample') return existsSync(join(process.env['COPYGRAPH_SAMPLE'] ?? '', 'oci-layout'))
+  if (peer === 'unshare') {
+    const mount = ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]
+    return spawnSync('unshare', mount).status === 0
+  }
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   return folders.some((folder) => existsSync(join(folder, peer)))
 }
