@@ -1,12 +1,12 @@
 /**
  * Bytes, lazily: nothing is opened before it is iterated, and each iteration opens it anew.
- * A chunk belongs to whoever received it. Content from a target has verified size and digest when it has been
+ * No producer reuses the memory of a chunk, and no consumer may change it. Content from a target has verified size and digest when it has been
  * iterated to its end without an error; who stops early has verified nothing.
  */
 export interface Content extends AsyncIterable<Uint8Array> {
   /** The same bytes from an offset on. Not verified: a suffix has no digest. */
   from?(offset: number): AsyncIterable<Uint8Array>
-  /** A local file that holds exactly these bytes; verified only by iterating. */
+  /** A local file that holds exactly these bytes and is never changed in place: a store may link it. Verified only by iterating. */
   readonly file?: string
 }
 

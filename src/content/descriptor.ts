@@ -24,6 +24,11 @@ export function plainDescriptor({ mediaType, digest, size }: Descriptor): Descri
   return { mediaType, digest, size }
 }
 
+/** A key for maps and sets: equal for two descriptors of one node. */
+export function nodeKey({ mediaType, digest }: Descriptor): string {
+  return `${digest} ${mediaType}`
+}
+
 /** True for two descriptors of one node: the same media type, digest and size. */
 export function sameNode(a: Descriptor, b: Descriptor): boolean {
   return a.digest === b.digest && a.mediaType === b.mediaType && a.size === b.size

@@ -16,8 +16,8 @@ export async function copyGraph(
   destination: Destination,
   options: CopyGraphOptions = {},
 ): Promise<CopyResult> {
-  return runCopy(source, destination, options, async ({ fold, workshop }) => {
-    await fold(root)
-    return workshop.ledger.result(root, [])
+  return runCopy(source, destination, options, async (run) => {
+    await run.fold(root)
+    return run.workshop.ledger.result(root, [])
   })
 }

@@ -1,7 +1,6 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { CopyEvent, NodeEvent, Side, SignalOptions } from '../events.ts'
 import type { CopyResult, Tally } from './options.ts'
-import { nodeKey } from './place.ts'
 
 type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' | 'filtered' }>
 

@@ -16,11 +16,6 @@ export function rootPlace(descriptor: Descriptor): Place {
   return { descriptor, edge: 'root', depth: 0 }
 }
 
-/** One node, whatever its parents say about it. */
-export function nodeKey({ mediaType, digest }: Descriptor): string {
-  return `${digest} ${mediaType}`
-}
-
 export function nodeState({ descriptor, parent }: Place): NodeState {
   return { descriptor, parent: parent?.descriptor }
 }

@@ -25,14 +25,10 @@ export class Presence {
     const { verify = 'root' } = options
     const isCostly = verify === 'root' && destination.isRemote === true
     if (isCostly && destination.canMount?.(original) === true) return 'unknown'
-    let isAssumed = false
-    const state = await look(place, this.#workshop, () => {
-      isAssumed = isCostly && this.#isLikelyAbsent(place)
-      return isAssumed
-    })
+    const state = await look(place, this.#workshop, () => isCostly && this.#isLikelyAbsent(place))
     if (state === 'damaged') return 'replace'
     if (state === 'present') this.#hits += 1
-    else if (!isAssumed) this.#misses += 1
+    else this.#misses += 1
     return state
   }
 

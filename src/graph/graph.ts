@@ -1,9 +1,9 @@
 import { Graph } from '@dagrejs/graphlib'
-import type { Descriptor } from '../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { Edge } from '../content/manifest-types.ts'
 import { UnsupportedError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
-import { keyOf, walk, type WalkOptions } from './walk.ts'
+import { walk, type WalkOptions } from './walk.ts'
 
 /** A node of a finished graph. */
 export interface GraphNode {
@@ -83,7 +83,7 @@ class Builder {
   }
 
   isExplored(node: Descriptor): boolean {
-    return this.#explored.has(keyOf(node))
+    return this.#explored.has(nodeKey(node))
   }
 
   /** Adds what is under a node; resolves to the manifests among it that are new. */
@@ -91,7 +91,7 @@ class Builder {
     const manifests: Descriptor[] = []
     for await (const { descriptor, facts, successors, isMissing } of walk(source, root, options)) {
       if (this.isExplored(descriptor)) continue
-      this.#explored.add(keyOf(descriptor))
+      this.#explored.add(nodeKey(descriptor))
       const id = this.#id(descriptor)
       this.graph.setNode(id, { descriptor, artifactType: facts?.artifactType, isMissing })
       if (facts !== undefined) manifests.push(descriptor)
@@ -101,7 +101,7 @@ class Builder {
   }
 
   #id(descriptor: Descriptor): string {
-    const key = keyOf(descriptor)
+    const key = nodeKey(descriptor)
     const known = this.#ids.get(key)
     if (known !== undefined) return known
     const id = `n${this.#ids.size}`

@@ -1,8 +1,8 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { Edge } from '../content/manifest-types.ts'
 import { SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
-import { keyOf, type WalkOptions } from './walk.ts'
+import { isNew, type WalkOptions } from './walk.ts'
 
 /** An edge of a walk upwards: a manifest and the node below it that it refers to. */
 export interface WalkedPredecessor {
@@ -29,20 +29,19 @@ export async function* walkPredecessors(
 ): AsyncGenerator<WalkedPredecessor> {
   const { maxDepth = 1000, maxNodes = 1_000_000, signal, onEvent } = options
   if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
-  const seen = new Set([keyOf(node)])
+  const seen = new Set([nodeKey(node)])
   let level: readonly Descriptor[] = [node]
   for (let depth = 1; level.length > 0; depth++) {
     const above: Descriptor[] = []
     for (const of of level) {
       for await (const { descriptor, edge } of source.predecessors(of, { signal, onEvent })) {
         yield { descriptor, edge, of, depth }
-        if (seen.has(keyOf(descriptor))) continue
-        seen.add(keyOf(descriptor))
         above.push(descriptor)
       }
     }
+    const next = above.filter((manifest) => isNew(manifest, seen))
     if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels high`)
     if (seen.size > maxNodes) throw new SizeExceedsLimitError(`the graph has more than ${maxNodes} nodes`)
-    level = above
+    level = next
   }
 }

@@ -35,8 +35,11 @@ interface Line {
   readonly isSubject: boolean
 }
 
+/** What goes on below a branch. */
+const trunks: Readonly<Record<Line['branch'], string>> = { '': '', '├── ': '│   ', '└── ': '    ' }
+
 function below(graph: ContentGraph, { id, prefix, branch, isSubject }: Line): Line[] {
-  const trunk = branch === '' ? '' : branch === '├── ' ? '│   ' : '    '
+  const trunk = trunks[branch]
   const successors = (graph.outEdges(id) ?? []).flatMap(({ w }) => {
     const edge = graph.edge(id, w)
     return edge.edge === 'subject' && isSubject ? [] : [{ id: w, title: titleOf(edge), isSubject: false }]

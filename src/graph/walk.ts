@@ -1,5 +1,5 @@
 import PQueue from 'p-queue'
-import type { Descriptor } from '../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import {
   standardManifestTypes,
   successorsOf,
@@ -53,29 +53,22 @@ export async function* walk(
 ): AsyncGenerator<WalkedNode> {
   const { maxDepth = 1000, maxNodes = 1_000_000, signal } = options
   const queue = new PQueue({ concurrency: options.concurrency ?? 8 })
-  const seen = new Set([keyOf(root)])
+  const seen = new Set([nodeKey(root)])
   let level: readonly Successor[] = [{ descriptor: root, edge: 'contains' }]
   for (let depth = 0; level.length > 0; depth++) {
     signal?.throwIfAborted()
     if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels deep`)
     const nodes = await readLevel(level, depth, queue, { source, options })
-    const below: Successor[] = []
-    for (const node of nodes) {
-      yield node
-      for (const successor of node.successors) {
-        if (seen.has(keyOf(successor.descriptor))) continue
-        seen.add(keyOf(successor.descriptor))
-        below.push(successor)
-      }
-    }
+    yield* nodes
+    level = nodes.flatMap(({ successors }) => successors.filter(({ descriptor }) => isNew(descriptor, seen)))
     if (seen.size > maxNodes) throw new SizeExceedsLimitError(`the graph has more than ${maxNodes} nodes`)
-    level = below
   }
 }
 
-/** One node, whatever its parents say about it. */
-export function keyOf({ digest, mediaType }: Descriptor): string {
-  return `${digest} ${mediaType}`
+/** True the first time that a node is shown to it with this set. */
+export function isNew(node: Descriptor, seen: Set<string>): boolean {
+  const { size } = seen
+  return seen.add(nodeKey(node)).size > size
 }
 
 interface Reading {

@@ -62,8 +62,8 @@ export async function pushManifest(exchange: Exchange): Promise<Answer> {
 export async function deleteManifest(exchange: Exchange): Promise<Answer> {
   const { reference, signal } = exchange
   return withRepository(exchange, 'read', async (target) => {
-    const ability = isDigest(reference) ? target.delete : target.untag
-    if (ability === undefined) return refusal(405, 'UNSUPPORTED', 'this store cannot delete')
+    const isPossible = isDigest(reference) ? target.delete !== undefined : target.untag !== undefined
+    if (!isPossible) return refusal(405, 'UNSUPPORTED', 'this store cannot delete')
     const descriptor = await resolveManifest(target, reference, signal)
     if (descriptor === undefined) return unknownManifest(reference)
     await (isDigest(reference)

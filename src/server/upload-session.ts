@@ -42,7 +42,7 @@ export class UploadSession {
       return await action()
     } finally {
       this.#isBusy = false
-      if (this.#isDropped) await this.#remove()
+      await this.#removeIfDropped()
     }
   }
 
@@ -67,7 +67,11 @@ export class UploadSession {
         if (batched >= batchBytes) await flush()
       }
     } finally {
-      await flush().finally(() => handle.close())
+      try {
+        await flush()
+      } finally {
+        await handle.close()
+      }
     }
   }
 
@@ -103,6 +107,10 @@ export class UploadSession {
       done += bytesWritten
       this.#offset += bytesWritten
     }
+  }
+
+  async #removeIfDropped(): Promise<void> {
+    if (this.#isDropped) await this.#remove()
   }
 
   async #remove(): Promise<void> {

@@ -40,7 +40,7 @@ function reason(code: string, url: URL): string {
   if (certificateCode.test(code)) {
     return `its certificate is not trusted (${code}); name the CA that signed it, or allow insecure connections`
   }
-  if (code.startsWith('HPE_')) {
+  if (code === 'HTTPParserError') {
     const hint = url.protocol === 'http:' ? '; if it is an HTTPS registry, do not ask for plain HTTP' : ''
     return `it does not answer in HTTP${hint}`
   }
@@ -50,5 +50,6 @@ function reason(code: string, url: URL): string {
 /** Several addresses that all failed are one AggregateError, whose code is that of the first. */
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
+  if (error.name === 'HTTPParserError') return 'HTTPParserError'
   return typeof error.code === 'string' ? error.code : undefined
 }
