@@ -3,7 +3,6 @@ import type { Descriptor } from './content/descriptor.ts'
 /** The stable names of everything that can go wrong. Match on `error.code`, never on a message. */
 export type ErrorCode =
   | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
   | 'INVALID_REFERENCE'
   | 'INVALID_DIGEST'
   | 'INVALID_MANIFEST'
@@ -30,11 +29,6 @@ export abstract class OciError extends Error {
 /** A reference, manifest, blob or repository is not there. */
 export class NotFoundError extends OciError {
   readonly code = 'NOT_FOUND'
-}
-
-/** Something that must be new is there already. */
-export class AlreadyExistsError extends OciError {
-  readonly code = 'ALREADY_EXISTS'
 }
 
 /** A string is no reference, or not one that this target can have. */
@@ -159,10 +153,13 @@ export class CopyError extends OciError implements CopyFacts {
  * Undefined where none of the error and its causes is ours.
  */
 export function errorCode(error: unknown): ErrorCode | undefined {
-  let code: ErrorCode | undefined
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof OciError) code = at.code
-    if (code !== undefined && code !== 'COPY') return code
-  }
-  return code
+  const codes = causesOf(error).flatMap((at) => (at instanceof OciError ? [at.code] : []))
+  return codes.find((code) => code !== 'COPY') ?? codes[0]
+}
+
+/** An error and its causes, the outermost first; each once, so that a chain which bites its tail ends. */
+export function causesOf(error: unknown): readonly Error[] {
+  const causes = new Set<Error>()
+  for (let at = error; at instanceof Error && !causes.has(at); at = at.cause) causes.add(at)
+  return [...causes]
 }

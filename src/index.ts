@@ -10,6 +10,9 @@ export type {
   Tally,
 } from './copy/options.ts'
 
+export { selectPlatform } from './copy/select-platform.ts'
+export type { CachedSourceOptions } from './copy/cached-source.ts'
+
 export { buildGraph } from './graph/graph.ts'
 export type { BuildGraphOptions, ContentGraph, GraphEdge, GraphLabel, GraphNode } from './graph/graph.ts'
 export { walkPredecessors } from './graph/predecessors.ts'
@@ -51,10 +54,9 @@ export { formatReference, isRegistry, isRepository, isTag, parseReference } from
 export type { Reference } from './content/reference.ts'
 export { parseStrictJson } from './content/strict-json.ts'
 export type { JsonLimits } from './content/strict-json.ts'
-export { defaultMaxMetadataBytes, readAll, tap, verify, verifyBytes } from './content/verify.ts'
+export { defaultMaxMetadataBytes, readAll, verify, verifyBytes } from './content/verify.ts'
 
 export {
-  AlreadyExistsError,
   AuthError,
   CopyError,
   DigestMismatchError,

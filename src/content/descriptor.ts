@@ -25,8 +25,8 @@ export function plainDescriptor({ mediaType, digest, size }: Descriptor): Descri
 }
 
 /** A key for maps and sets: equal for two descriptors of one node. */
-export function nodeKey({ mediaType, digest }: Descriptor): string {
-  return `${digest} ${mediaType}`
+export function nodeKey({ mediaType, digest, size }: Descriptor): string {
+  return `${digest} ${size} ${mediaType}`
 }
 
 /** True for two descriptors of one node: the same media type, digest and size. */

@@ -127,9 +127,9 @@ const documentFields = {
   mediaType: optional(z.string()),
   artifactType: optional(z.string()),
   config: optional(descriptorSchema),
-  layers: optional(z.array(descriptorSchema)),
-  manifests: optional(z.array(descriptorSchema)),
-  blobs: optional(z.array(descriptorSchema)),
+  layers: optional(descriptorList()),
+  manifests: optional(descriptorList()),
+  blobs: optional(descriptorList()),
   fsLayers: optional(z.unknown()),
   subject: optional(descriptorSchema),
   annotations: optional(annotationsSchema),
@@ -152,6 +152,27 @@ const documentSchema = exactObject(documentFields) as unknown as z.ZodType<Docum
 /** Null is what Go writes for an empty list or a missing pointer, and reads as absent. */
 function optional<T>(schema: z.ZodType<T>): z.ZodOptional<z.ZodNullable<z.ZodType<T>>> {
   return schema.nullable().optional()
+}
+
+/** Ends at the first element that is wrong: a report of each of a million would take seconds and gigabytes. */
+function descriptorList(): z.ZodType<readonly Descriptor[]> {
+  return z.array(z.unknown()).transform((elements, context) => {
+    const descriptors: Descriptor[] = []
+    for (const [index, element] of elements.entries()) {
+      const parsed = descriptorSchema.safeParse(element)
+      if (!parsed.success) {
+        const [issue] = parsed.error.issues
+        context.addIssue({
+          code: 'custom',
+          message: issue?.message ?? 'malformed',
+          path: [index, ...(issue?.path ?? [])],
+        })
+        return z.NEVER
+      }
+      descriptors.push(parsed.data)
+    }
+    return descriptors
+  })
 }
 
 /** The spec requires it, clients read a missing one as empty text. */

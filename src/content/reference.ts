@@ -92,15 +92,11 @@ function canonicalNames(registry: string, repository: string): Pick<Reference, '
 
 function invalid(text: string, reason: string): InvalidReferenceError {
   return new InvalidReferenceError(
-    `${JSON.stringify(redacted(text.slice(0, 300)))} is not a reference: ${reason}`,
+    `${JSON.stringify(redacted(text).slice(0, 300))} is not a reference: ${reason}`,
   )
 }
 
-/** Without the user name and password that a URL may have before its host. */
+/** Without the user name and password that a URL may have before its host: all up to the last @ that begins no digest. */
 function redacted(text: string): string {
-  return text.split('/').map(withoutUserInfo).join('/')
-}
-
-function withoutUserInfo(part: string): string {
-  return part.replace(/^[^:]*:.*@(?!sha)/s, '***@')
+  return text.replace(/^.*@(?!sha(?:256|384|512):)/s, '***@')
 }

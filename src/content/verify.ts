@@ -31,13 +31,16 @@ export function tap(
   onError?: (error: unknown) => void,
 ): Content {
   const iterate = async function* (): AsyncGenerator<Uint8Array> {
+    let isWatching = false
     try {
       for await (const chunk of content) {
+        isWatching = true
         onChunk(chunk)
+        isWatching = false
         yield chunk
       }
     } catch (error) {
-      onError?.(error)
+      if (!isWatching) onError?.(error)
       throw error
     }
   }

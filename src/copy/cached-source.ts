@@ -2,7 +2,8 @@ import { contentOf, type Content } from '../content/content.ts'
 import type { Descriptor } from '../content/descriptor.ts'
 import { digestOf, type Digest } from '../content/digest.ts'
 import { standardManifestTypes, type ManifestTypes } from '../content/manifest-types.ts'
-import { embeddedData, readAll, verify } from '../content/verify.ts'
+import type { ManifestFacts } from '../content/manifest.ts'
+import { defaultMaxMetadataBytes, embeddedData, readAll, verify } from '../content/verify.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Source } from '../targets/target.ts'
 
@@ -13,6 +14,14 @@ const budgetBytes = 64 * 1024 * 1024
 const emptyJson = Buffer.from('{}')
 const emptyJsonDigest = digestOf(emptyJson)
 
+/** What bounds the reading of manifests. */
+export interface CachedSourceOptions extends SignalOptions {
+  /** The largest manifest that is read, in bytes. @default 4 MiB */
+  readonly maxMetadataBytes?: number | undefined
+  /** @default those of the source */
+  readonly manifestTypes?: ManifestTypes | undefined
+}
+
 /** A source whose small documents are read once for a whole copy. */
 export class CachedSource implements Source {
   readonly manifestTypes: ManifestTypes
@@ -22,11 +31,12 @@ export class CachedSource implements Source {
   readonly #bytes = new Map<Digest, Uint8Array>()
   #total = 0
 
-  constructor(inner: Source, maxMetadataBytes: number, options: SignalOptions) {
-    this.manifestTypes = inner.manifestTypes ?? standardManifestTypes
+  constructor(inner: Source, options: CachedSourceOptions) {
+    const { maxMetadataBytes = defaultMaxMetadataBytes, manifestTypes, ...signalOptions } = options
+    this.manifestTypes = manifestTypes ?? inner.manifestTypes ?? standardManifestTypes
     this.#inner = inner
     this.#maxMetadataBytes = maxMetadataBytes
-    this.#options = options
+    this.#options = signalOptions
   }
 
   resolve(reference: string): Promise<Descriptor> {
@@ -48,6 +58,11 @@ export class CachedSource implements Source {
     const bytes = await readAll(this.fetch(descriptor), descriptor, this.#maxMetadataBytes)
     this.remember(descriptor, bytes)
     return bytes
+  }
+
+  /** What a manifest of verified bytes says. Errors: INVALID_MANIFEST, SIZE_EXCEEDS_LIMIT. */
+  parse(descriptor: Descriptor, bytes: Uint8Array): ManifestFacts {
+    return this.manifestTypes.read(descriptor, bytes, { maxBytes: this.#maxMetadataBytes })
   }
 
   /** Keeps verified bytes. */

@@ -3,9 +3,10 @@ import { isDigest } from '../content/digest.ts'
 import { readAll } from '../content/verify.ts'
 import { InvalidReferenceError, NotFoundError, UnsupportedError } from '../errors.ts'
 import type { Destination, Source } from '../targets/target.ts'
-import { failure, step } from './failure.ts'
+import { failure, saysContentIsMissing, step } from './failure.ts'
 import type { WriteManifest } from './fold.ts'
 import type { CopyOptions, CopyResult } from './options.ts'
+import type { Place } from './place.ts'
 import { selectPlatform } from './select-platform.ts'
 import { send } from './transfer.ts'
 import { runCopy, type Run } from './run.ts'
@@ -24,18 +25,20 @@ export async function copy(
   destination: Destination,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const references = destinationReferences(reference, options)
-  const tags = references.filter((name) => !isDigest(name))
+  const { tags, digests } = destinationNames(reference, options)
   return runCopy(source, destination, options, async (run) => {
     const { ledger } = run.workshop
-    const [root, current] = await Promise.all([
-      findRoot(source, reference, run, options),
-      currentDigests(destination, tags, run),
-    ])
-    refuseImpossible(root, references, destination)
+    const finding = findRoot(source, reference, run, options)
+    const asking = currentDigests(destination, tags, run)
+    // Both have ended before either may fail the copy.
+    await Promise.allSettled([finding, asking])
+    const root = await finding
+    const current = await asking
+    refuseImpossible(root, tags, digests, destination)
     const pending = tags.filter((tag) => current.get(tag) !== root.digest)
     const isCurrent = tags.length > 0 && pending.length === 0
     if (isCurrent && (options.verify ?? 'root') === 'root') {
+      ledger.tell({ type: 'discovered', descriptor: root })
       ledger.tell({ type: 'skipped', descriptor: root, reason: 'tag-current' })
       await step('caller', 'onCopySkipped', reference, () => options.onCopySkipped?.({ descriptor: root }))
     } else {
@@ -45,15 +48,26 @@ export async function copy(
   })
 }
 
-/** The tag of the source is that of the destination, where nothing else is said. */
-function destinationReferences(reference: string, { destinationReference }: CopyOptions): readonly string[] {
-  if (destinationReference !== undefined) {
-    return typeof destinationReference === 'string'
-      ? [destinationReference]
-      : [...new Set(destinationReference)]
+/** The tags to write, and the digests that the root must have. The tag of the source is that of the destination, where nothing else is said. */
+function destinationNames(
+  reference: string,
+  { destinationReference = splitDigest(reference).tag ?? [] }: CopyOptions,
+): { tags: readonly string[]; digests: readonly string[] } {
+  const named = typeof destinationReference === 'string' ? [destinationReference] : destinationReference
+  const names = named.map(splitDigest)
+  return {
+    tags: [...new Set(names.flatMap(({ tag }) => tag ?? []))],
+    digests: names.flatMap(({ digest }) => digest ?? []),
   }
-  const [tag = ''] = reference.split('@', 1)
-  return tag === '' || isDigest(tag) ? [] : [tag]
+}
+
+/** `tag`, `digest` or `tag@digest`; a tag of a layout may be any other text. Error: INVALID_REFERENCE for an empty one. */
+function splitDigest(reference: string): { tag?: string; digest?: string } {
+  if (reference === '') throw new InvalidReferenceError('a reference is empty: expected a tag or a digest')
+  if (isDigest(reference)) return { digest: reference }
+  const at = reference.lastIndexOf('@')
+  const digest = reference.slice(at + 1)
+  return at > 0 && isDigest(digest) ? { tag: reference.slice(0, at), digest } : { tag: reference }
 }
 
 async function findRoot(
@@ -62,20 +76,23 @@ async function findRoot(
   { workshop, atSource }: Run,
   { mapRoot, platform, maxMetadataBytes }: CopyOptions,
 ): Promise<Descriptor> {
-  const { source: cached, lanes } = workshop
+  const { source: cached, lanes, signal } = workshop
+  const { tag, digest } = splitDigest(reference)
+  const name = digest ?? tag ?? reference
   const resolve = async (): Promise<Descriptor> => {
-    if (source.fetchReference === undefined) return source.resolve(reference, atSource)
+    if (source.fetchReference === undefined) return source.resolve(name, atSource)
     try {
-      const found = await source.fetchReference(reference, { ...atSource, maxBytes: maxMetadataBytes })
+      const found = await source.fetchReference(name, { ...atSource, maxBytes: maxMetadataBytes })
       cached.remember(found.descriptor, found.bytes)
       return found.descriptor
     } catch (error) {
       // A digest may name a blob, which only `resolve` looks for.
-      if (error instanceof NotFoundError && namesDigest(reference)) return source.resolve(reference, atSource)
+      if (error instanceof NotFoundError && digest !== undefined) return source.resolve(digest, atSource)
       throw error
     }
   }
   const found = await step('source', 'resolve', reference, () => lanes.ask(resolve))
+  signal.throwIfAborted()
   const mapped = await step('caller', 'mapRoot', reference, () => mapRoot?.({ root: found, source: cached }))
   const root = mapped ?? found
   if (platform === undefined) return root
@@ -104,13 +121,17 @@ async function currentDigests(
   return current
 }
 
-function refuseImpossible(root: Descriptor, references: readonly string[], destination: Destination): void {
-  const wrong = references.find((reference) => isDigest(reference) && reference !== root.digest)
+function refuseImpossible(
+  root: Descriptor,
+  tags: readonly string[],
+  digests: readonly string[],
+  destination: Destination,
+): void {
+  const wrong = digests.find((digest) => digest !== root.digest)
   if (wrong !== undefined) {
     throw new InvalidReferenceError(`the destination is named ${wrong}, but the root is ${root.digest}`)
   }
-  const isTagged = references.some((reference) => !isDigest(reference))
-  if (isTagged && destination.canTag?.(root.mediaType) === false) {
+  if (tags.length > 0 && destination.canTag?.(root.mediaType) === false) {
     throw new UnsupportedError(
       `the destination cannot tag ${root.digest}: ${root.mediaType} is no manifest there`,
     )
@@ -119,37 +140,53 @@ function refuseImpossible(root: Descriptor, references: readonly string[], desti
 
 /** The root goes over with its first tag in one request where the destination can do that; the other tags follow. */
 async function copyTagged(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
-  const { destination, ledger, atDestination } = run.workshop
-  const [first] = tags
-  if (first === undefined || destination.pushReference === undefined) {
+  const [first, ...others] = tags
+  if (first === undefined || run.workshop.destination.pushReference === undefined) {
     await run.fold(root)
     return tagAll(root, tags, run)
   }
-  const written: string[] = []
+  let isTagged = false
   const writeRoot: WriteManifest = async (place, bytes) => {
-    await send(place, run.workshop, bytes, async (content) => {
-      const read = await readAll(content, root, Infinity)
-      await destination.pushReference?.(root, read, first, atDestination)
-    })
-    written.push(first)
-    ledger.tell({ type: 'tagged', descriptor: root, reference: first })
+    await pushTagged(place, bytes, first, run)
+    isTagged = true
     return 'copied'
   }
-  await run.fold(root, writeRoot)
-  await tagAll(root, tags.slice(written.length), run)
+  await run.fold(root, { writeRoot })
+  await tagAll(root, isTagged ? others : tags, run)
 }
 
-async function tagAll(root: Descriptor, tags: readonly string[], { workshop }: Run): Promise<void> {
-  const { destination, ledger, lanes, source, atDestination } = workshop
-  if (ledger.wasLeftOut(root)) return
-  const tag = async (name: string): Promise<void> => {
-    if (destination.pushReference === undefined) await destination.tag(root, name, atDestination)
-    else await destination.pushReference(root, await source.read(root), name, atDestination)
-    ledger.tell({ type: 'tagged', descriptor: root, reference: name })
+async function pushTagged(place: Place, bytes: Uint8Array, tag: string, { workshop }: Run): Promise<void> {
+  const { destination, ledger, atDestination } = workshop
+  const { descriptor } = place
+  await send(place, workshop, bytes, async (content) => {
+    const read = await readAll(content, descriptor, Infinity)
+    await destination.pushReference?.(descriptor, read, tag, atDestination)
+  })
+  ledger.tell({ type: 'tagged', descriptor, reference: tag })
+}
+
+/** A destination that had the root may still miss what is under it, and says so when the root is sent by a tag. */
+async function tagAll(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
+  if (run.workshop.ledger.wasLeftOut(root)) return
+  try {
+    await Promise.all(tags.map((tag) => writeTag(root, tag, run)))
+  } catch (error) {
+    if (!saysContentIsMissing(error)) throw error
+    await run.workshop.lanes.onIdle()
+    await run.fold(root, { isHealing: true })
+    await Promise.all(tags.map((tag) => writeTag(root, tag, run)))
   }
-  await Promise.all(tags.map((name) => step('destination', 'tag', name, () => lanes.ask(() => tag(name)))))
 }
 
-function namesDigest(reference: string): boolean {
-  return isDigest(reference.slice(reference.indexOf('@') + 1))
+async function writeTag(root: Descriptor, tag: string, { workshop }: Run): Promise<void> {
+  const { destination, ledger, lanes, source, atDestination } = workshop
+  const isManifest = source.manifestTypes.isManifest(root.mediaType)
+  const write = async (): Promise<void> => {
+    if (destination.pushReference === undefined || !isManifest) {
+      return destination.tag(root, tag, atDestination)
+    }
+    return destination.pushReference(root, await source.read(root), tag, atDestination)
+  }
+  await step('destination', 'tag', tag, () => lanes.ask(write))
+  ledger.tell({ type: 'tagged', descriptor: root, reference: tag })
 }

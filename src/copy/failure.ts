@@ -1,6 +1,6 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import { printable } from '../content/printable.ts'
-import { CopyError, ResponseError, type CopyFacts } from '../errors.ts'
+import { causesOf, CopyError, ResponseError, type CopyFacts } from '../errors.ts'
 import { pathTo, type Place } from './place.ts'
 
 /** Runs one step of a copy; what it throws becomes a `CopyError` that says whose step failed, and at which node. */
@@ -46,11 +46,9 @@ const missingContentCodes: ReadonlySet<string> = new Set([
 
 /** True if a registry refused a manifest because it lacks something that the manifest names. */
 export function saysContentIsMissing(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof ResponseError && at.errors.some(({ code }) => missingContentCodes.has(code)))
-      return true
-  }
-  return false
+  return causesOf(error).some(
+    (at) => at instanceof ResponseError && at.errors.some(({ code }) => missingContentCodes.has(code)),
+  )
 }
 
 function describePath(path: readonly Descriptor[]): string {

@@ -1,13 +1,12 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
-import type { Digest } from '../content/digest.ts'
-import { standardManifestTypes, successorsOf, type Successor } from '../content/manifest-types.ts'
-import type { ManifestFacts } from '../content/manifest.ts'
-import { isForeignLayer } from '../content/media-types.ts'
-import { NotFoundError, SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
+import { standardManifestTypes } from '../content/manifest-types.ts'
+import { CopyError, NotFoundError, SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
+import { defaultMaxDepth, defaultMaxNodes } from '../graph/walk.ts'
 import type { PushOutcome } from '../targets/target.ts'
 import { failure, saysContentIsMissing, step } from './failure.ts'
-import { nodeState, type Place } from './place.ts'
+import type { Place } from './place.ts'
 import { Presence } from './presence.ts'
+import { placesBelow } from './successors.ts'
 import { leftOut, look, push, settle, transferBlob, type Workshop } from './transfer.ts'
 import { WaitGraph } from './wait-graph.ts'
 
@@ -18,6 +17,16 @@ export type WriteManifest = (
   existing: 'absent' | 'replace',
 ) => Promise<PushOutcome>
 
+export interface FoldOptions {
+  /** Writes the root, if it is a manifest. @default as any other manifest */
+  readonly writeRoot?: WriteManifest | undefined
+  /**
+   * The destination was caught lying: every manifest is sent again, whether it claims to have it or not, and all that
+   * they name is asked for. @default false
+   */
+  readonly isHealing?: boolean | undefined
+}
+
 /**
  * The memoised fold: each node is handled once; its promise settles when it and all under it are at the destination.
  * A node awaits its successors' promises and then writes itself. Recursion passes through an `await` before each
@@ -25,47 +34,32 @@ export type WriteManifest = (
  */
 export class Fold {
   readonly #workshop: Workshop
-  readonly #writeManifest: WriteManifest = (place, bytes, existing) =>
-    push(place, this.#workshop, { existing, contained: place.edge === 'contains' }, bytes)
-  readonly #signal: AbortSignal
+  readonly #isHealing: boolean
   readonly #writeRoot: WriteManifest
   readonly #presence: Presence
-  /** Mends: what the destination claims to have is sent again, because it has just been caught lying. */
-  readonly #isHealing: boolean
   readonly #nodes = new Map<string, Promise<void>>()
-  readonly #blobs = new Map<Digest, Promise<void>>()
+  /** By digest and size; true if the bytes are at the destination, false if the caller left them out. */
+  readonly #blobs = new Map<string, Promise<boolean>>()
   readonly #missingSubjects = new Set<string>()
   readonly #waits = new WaitGraph()
 
-  constructor(workshop: Workshop, signal: AbortSignal, writeRoot?: WriteManifest, isHealing = false) {
+  constructor(workshop: Workshop, options: FoldOptions = {}) {
+    const { isHealing = false, writeRoot } = options
     this.#workshop = workshop
-    this.#signal = signal
+    this.#isHealing = isHealing
     this.#writeRoot = writeRoot ?? this.#writeManifest
     this.#presence = new Presence(workshop)
-    this.#isHealing = isHealing
   }
 
   /** Settles when the node and all under it are at the destination. */
   async visit(place: Place): Promise<void> {
     const key = nodeKey(place.descriptor)
-    const known = this.#nodes.get(key)
-    if (known !== undefined) {
-      const { parent } = place
-      if (parent !== undefined)
-        await step('source', 'copy', place, () => this.#waits.refuseCycle(nodeKey(parent.descriptor), key))
-      await known
-    } else {
-      const handled = this.#handle(place)
-      this.#nodes.set(key, handled)
-      await handled
-    }
+    const known = this.#nodes.get(key) ?? this.#handle(place)
+    this.#nodes.set(key, known)
+    await known
     if (place.edge !== 'subject' && this.#missingSubjects.has(key)) {
-      throw failure(
-        'source',
-        'fetch',
-        place,
-        new NotFoundError(`${place.descriptor.digest} is not in the source`),
-      )
+      const error = new NotFoundError(`${place.descriptor.digest} is not in the source`)
+      throw failure('source', 'fetch', place, error)
     }
   }
 
@@ -78,167 +72,117 @@ export class Fold {
   }
 
   async #handle(place: Place): Promise<void> {
-    const { ledger, options, source } = this.#workshop
-    this.#signal.throwIfAborted()
+    const { descriptor } = place
+    const { signal, ledger, source } = this.#workshop
+    signal.throwIfAborted()
     this.#refuseExcess(place)
-    ledger.tell({ type: 'discovered', descriptor: place.descriptor, ...parentOf(place) })
+    ledger.tell({ type: 'discovered', descriptor, ...parentOf(place) })
     await Promise.resolve()
-    const types = options.manifestTypes ?? source.manifestTypes
-    if (!types.isManifest(place.descriptor.mediaType)) return this.#blob(place)
-    this.#refuseUnknownType(place)
-    return this.#manifest(place)
+    const isManifest = source.manifestTypes.isManifest(descriptor.mediaType)
+    this.#refuseDisagreement(place, isManifest)
+    try {
+      await (isManifest ? this.#manifest(place) : this.#blob(place))
+    } catch (error) {
+      if (!this.#isMissingSubject(place, error)) throw error
+      this.#missingSubjects.add(nodeKey(descriptor))
+      ledger.tell({ type: 'skipped', descriptor, reason: 'missing-subject' })
+    }
   }
 
   async #manifest(place: Place): Promise<void> {
-    const { options, ledger } = this.#workshop
+    const { verify = 'root' } = this.#workshop.options
     const state = this.#isHealing ? 'damaged' : await look(place, this.#workshop)
-    if (state === 'present' && (options.verify ?? 'root') === 'root')
-      return settle(place, this.#workshop, 'existed')
-    const bytes = await this.#readManifest(place)
-    if (bytes === undefined) {
-      return ledger.tell({ type: 'skipped', descriptor: place.descriptor, reason: 'missing-subject' })
-    }
-    await this.#successors(place, bytes, state === 'absent')
+    if (state === 'present' && verify === 'root') return settle(place, this.#workshop, 'existed')
+    await this.#below(place, state === 'absent')
     if (state === 'present') return settle(place, this.#workshop, 'existed')
     if (await leftOut(place, this.#workshop)) return
-    const write = place.edge === 'root' ? this.#writeRoot : this.#writeManifest
-    const outcome = await this.#healing(place, bytes, () =>
-      write(place, bytes, state === 'damaged' ? 'replace' : 'absent'),
-    )
+    const outcome = await this.#write(place, state === 'damaged' ? 'replace' : 'absent')
     await settle(place, this.#workshop, outcome)
   }
 
-  /** Undefined for a subject that the source does not have, where that is allowed. */
-  async #readManifest(place: Place): Promise<Uint8Array | undefined> {
-    const { source, lanes, options } = this.#workshop
-    try {
-      return await lanes.ask(() => source.read(place.descriptor))
-    } catch (error) {
-      if (error instanceof NotFoundError && place.edge === 'subject' && options.onMissingSubject === 'skip') {
-        this.#missingSubjects.add(nodeKey(place.descriptor))
-        return undefined
-      }
-      throw failure('source', 'fetch', place, error)
-    }
-  }
-
-  async #successors(place: Place, bytes: Uint8Array, isNew: boolean): Promise<void> {
-    const { facts, successors } = await this.#findSuccessors(place, bytes)
-    const followed = successors.filter((successor) => this.#follows(place, successor))
+  async #below(place: Place, isNew: boolean): Promise<void> {
+    const places = await placesBelow(place, this.#workshop, isNew)
     const key = nodeKey(place.descriptor)
-    this.#waits.begin(
-      key,
-      followed.map(({ descriptor }) => nodeKey(descriptor)),
-    )
-    await Promise.all(
-      followed.map(({ descriptor, edge }) => {
-        const isNewConfig = isNew && descriptor.digest === facts.config?.digest
-        return this.visit({ descriptor, edge, parent: place, depth: place.depth + 1, isNewConfig })
-      }),
-    )
+    const keys = places.map(({ descriptor }) => nodeKey(descriptor))
+    await step('source', 'copy', place, () => this.#waits.begin(key, keys))
+    await Promise.all(places.map((below) => this.visit(below)))
     this.#waits.end(key)
   }
 
-  async #findSuccessors(
-    place: Place,
-    bytes: Uint8Array,
-  ): Promise<{ facts: ManifestFacts; successors: readonly Successor[] }> {
-    const { options, source } = this.#workshop
-    const types = options.manifestTypes ?? source.manifestTypes
-    const limits = { maxBytes: options.maxMetadataBytes }
-    const facts = await step('source', 'read', place, () => types.read(place.descriptor, bytes, limits))
-    const found = successorsOf(facts)
-    const chosen = await step('caller', 'findSuccessors', place, () =>
-      options.findSuccessors?.({ ...nodeState(place), successors: found, source }),
-    )
-    return { facts, successors: chosen ?? found }
-  }
-
-  /** Asked for each edge, before the memo: the same blob may hang elsewhere under another media type. */
-  #follows(place: Place, { descriptor }: Successor): boolean {
-    const { options, ledger } = this.#workshop
-    const { foreignLayers = 'skip' } = options
-    if (foreignLayers === 'copy' || !isForeignLayer(descriptor.mediaType)) return true
-    if (foreignLayers === 'error') {
-      const error = new UnsupportedError(`${descriptor.mediaType} may not be distributed`)
-      throw failure(
-        'source',
-        'copy',
-        { descriptor, edge: 'contains', parent: place, depth: place.depth + 1 },
-        error,
-      )
-    }
-    if (!ledger.hasOutcome(descriptor)) ledger.tell({ type: 'filtered', descriptor, reason: 'foreign-layer' })
-    return false
-  }
-
   /** A destination that misses content, though it claimed to have it, gets all that the manifest names again, once. */
-  async #healing(place: Place, bytes: Uint8Array, write: () => Promise<PushOutcome>): Promise<PushOutcome> {
+  async #write(place: Place, existing: 'absent' | 'replace'): Promise<PushOutcome> {
+    const { source, lanes } = this.#workshop
+    const bytes = await step('source', 'fetch', place, () => lanes.ask(() => source.read(place.descriptor)))
+    const write = place.edge === 'root' ? this.#writeRoot : this.#writeManifest
     try {
-      return await write()
+      return await write(place, bytes, existing)
     } catch (error) {
       if (this.#isHealing || !saysContentIsMissing(error)) throw error
-      const healer = new Fold(this.#workshop, this.#signal, undefined, true)
+      const healer = new Fold(this.#workshop, { isHealing: true })
       try {
-        await healer.#successors(place, bytes, false)
+        await healer.#below(place, false)
       } finally {
         await healer.settled()
       }
-      return write()
+      return write(place, bytes, existing)
     }
+  }
+
+  /** A store lists a manifest that nothing contains; that something will is promised only if nobody can prevent it. */
+  readonly #writeManifest: WriteManifest = (place, bytes, existing) => {
+    const contained = place.edge === 'contains' && this.#workshop.options.preCopy === undefined
+    return push(place, this.#workshop, { existing, contained }, bytes)
   }
 
   /** A blob is moved once, whatever media types it is named by. */
   async #blob(place: Place): Promise<void> {
-    const { ledger } = this.#workshop
-    const { digest } = place.descriptor
-    const moving = this.#blobs.get(digest)
-    if (moving !== undefined) {
-      await moving
-      return ledger.tell({ type: 'skipped', descriptor: place.descriptor, reason: 'same-content' })
+    const { digest, size } = place.descriptor
+    const key = `${digest} ${size}`
+    const moving = this.#blobs.get(key)
+    if (moving === undefined) {
+      const moved = this.#moveBlob(place)
+      this.#blobs.set(key, moved)
+      await moved
+      return
     }
-    const moved = this.#moveBlob(place)
-    this.#blobs.set(digest, moved)
-    await moved
+    const reason = (await moving) ? 'same-content' : 'caller'
+    this.#workshop.ledger.tell({ type: 'skipped', descriptor: place.descriptor, reason })
   }
 
-  async #moveBlob(place: Place): Promise<void> {
+  async #moveBlob(place: Place): Promise<boolean> {
     const existing = await this.#presence.of(place)
-    if (existing === 'present') return settle(place, this.#workshop, 'existed')
-    await transferBlob(place, this.#workshop, existing)
+    if (existing !== 'present') return transferBlob(place, this.#workshop, existing)
+    await settle(place, this.#workshop, 'existed')
+    return true
   }
 
-  /** A destination that took a manifest for a blob would lose it. */
-  #refuseUnknownType(place: Place): void {
-    const { manifestTypes = standardManifestTypes } = this.#workshop.destination
-    const { mediaType } = place.descriptor
-    if (manifestTypes.isManifest(mediaType)) return
-    throw failure(
-      'destination',
-      'push',
-      place,
-      new UnsupportedError(`${mediaType} is not declared a manifest there`),
+  #isMissingSubject({ edge, descriptor }: Place, error: unknown): boolean {
+    return (
+      edge === 'subject' &&
+      this.#workshop.options.onMissingSubject === 'skip' &&
+      error instanceof CopyError &&
+      error.origin === 'source' &&
+      error.descriptor?.digest === descriptor.digest &&
+      error.cause instanceof NotFoundError
     )
   }
 
+  /** Where one end takes a manifest for a blob, what it names would be lost. */
+  #refuseDisagreement(place: Place, isManifest: boolean): void {
+    const { manifestTypes = standardManifestTypes } = this.#workshop.destination
+    const { mediaType } = place.descriptor
+    if (manifestTypes.isManifest(mediaType) === isManifest) return
+    const [declared, other] = isManifest ? ['source', 'destination'] : ['destination', 'source']
+    const reason = `${mediaType} is declared a manifest at the ${declared} and not at the ${other}`
+    throw failure('destination', 'push', place, new UnsupportedError(reason))
+  }
+
   #refuseExcess(place: Place): void {
-    const { maxDepth = 1000, maxNodes = 1_000_000 } = this.#workshop.options
-    if (place.depth > maxDepth) {
-      throw failure(
-        'source',
-        'copy',
-        place,
-        new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels deep`),
-      )
-    }
-    if (this.#nodes.size >= maxNodes) {
-      throw failure(
-        'source',
-        'copy',
-        place,
-        new SizeExceedsLimitError(`the graph has more than ${maxNodes} nodes`),
-      )
-    }
+    const { maxDepth = defaultMaxDepth, maxNodes = defaultMaxNodes } = this.#workshop.options
+    const isTooDeep = place.depth > maxDepth
+    if (!isTooDeep && this.#nodes.size < maxNodes) return
+    const excess = isTooDeep ? `is more than ${maxDepth} levels deep` : `has more than ${maxNodes} nodes`
+    throw failure('source', 'copy', place, new SizeExceedsLimitError(`the graph ${excess}`))
   }
 }
 

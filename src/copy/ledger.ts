@@ -1,5 +1,6 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { CopyEvent, NodeEvent, Side, SignalOptions } from '../events.ts'
+import { failure } from './failure.ts'
 import type { CopyResult, Tally } from './options.ts'
 
 type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' | 'filtered' }>
@@ -15,13 +16,13 @@ export class Ledger {
 
   tell(event: NodeEvent): void {
     if (isOutcome(event)) this.#outcomes.set(nodeKey(event.descriptor), event)
-    this.#onEvent?.(event)
+    this.#pass(event)
   }
 
   /** What a target tells, with its side. */
   side(side: Side): (event: CopyEvent) => void {
     return (event) => {
-      this.#onEvent?.(event.type === 'request' || event.type === 'warning' ? { ...event, side } : event)
+      this.#pass(event.type === 'request' || event.type === 'warning' ? { ...event, side } : event)
     }
   }
 
@@ -43,6 +44,14 @@ export class Ledger {
       mounted: this.#tally('mounted'),
       skipped: this.#tally('skipped'),
       filtered: this.#tally('filtered'),
+    }
+  }
+
+  #pass(event: CopyEvent): void {
+    try {
+      this.#onEvent?.(event)
+    } catch (error) {
+      throw failure('caller', 'onEvent', event.type, error)
     }
   }
 

@@ -1,22 +1,21 @@
-import { defaultMaxMetadataBytes } from '../content/verify.ts'
+import type { Descriptor } from '../content/descriptor.ts'
 import { UnsupportedError } from '../errors.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Destination, Source } from '../targets/target.ts'
 import { CachedSource } from './cached-source.ts'
-import { Fold, type WriteManifest } from './fold.ts'
+import { Fold, type FoldOptions } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { Ledger } from './ledger.ts'
 import type { CopyGraphOptions } from './options.ts'
 import { rootPlace } from './place.ts'
 import type { Workshop } from './transfer.ts'
-import type { Descriptor } from '../content/descriptor.ts'
 
 /** What one copy has at its disposal while it runs. */
 export interface Run {
   readonly workshop: Workshop
   readonly atSource: SignalOptions
-  /** Copies what is under a root; `writeRoot` writes the root itself, if it is a manifest. */
-  fold(root: Descriptor, writeRoot?: WriteManifest): Promise<void>
+  /** Copies what is under a root, and the root. */
+  readonly fold: (root: Descriptor, options?: FoldOptions) => Promise<void>
 }
 
 /**
@@ -34,31 +33,47 @@ export async function runCopy<T>(
     throw new UnsupportedError("verify: 'full' reads content back, and this destination has no fetch")
   }
   const controller = new AbortController()
-  const signal = AbortSignal.any([
-    controller.signal,
-    ...(options.signal === undefined ? [] : [options.signal]),
-  ])
-  const { concurrency = 6, maxMetadataBytes = defaultMaxMetadataBytes, onEvent } = options
-  const ledger = new Ledger(onEvent)
-  const lanes = new Lanes(concurrency, signal)
-  const atSource = { signal, onEvent: ledger.side('source') }
-  const cached = new CachedSource(source, maxMetadataBytes, atSource)
-  const atDestination = { signal, onEvent: ledger.side('destination') }
-  const workshop = { original: source, source: cached, destination, lanes, ledger, options, atDestination }
+  const signals = [controller.signal, ...(options.signal === undefined ? [] : [options.signal])]
+  const run = makeRun(source, destination, options, AbortSignal.any(signals))
   const folds: Fold[] = []
-  const fold = (root: Descriptor, writeRoot?: WriteManifest): Promise<void> => {
-    const started = new Fold(workshop, signal, writeRoot)
+  const fold: Run['fold'] = (root, foldOptions) => {
+    const started = new Fold(run.workshop, foldOptions)
     folds.push(started)
     return started.visit(rootPlace(root))
   }
   try {
-    await destination.prepare?.(atDestination)
-    return await work({ workshop, atSource, fold })
+    await destination.prepare?.(run.workshop.atDestination)
+    return await work({ ...run, fold })
   } catch (error) {
     controller.abort(error)
     await Promise.all(folds.map((started) => started.settled()))
-    await lanes.onIdle()
+    await run.workshop.lanes.onIdle()
     options.signal?.throwIfAborted()
     throw error
   }
+}
+
+function makeRun(
+  source: Source,
+  destination: Destination,
+  options: CopyGraphOptions,
+  signal: AbortSignal,
+): Omit<Run, 'fold'> {
+  const { concurrency = 6, maxMetadataBytes, manifestTypes, onEvent } = options
+  const ledger = new Ledger(onEvent)
+  const lanes = new Lanes(concurrency, signal)
+  const atSource = { signal, onEvent: ledger.side('source') }
+  const atDestination = { signal, onEvent: ledger.side('destination') }
+  const cached = new CachedSource(source, { ...atSource, maxMetadataBytes, manifestTypes })
+  const workshop = {
+    original: source,
+    source: cached,
+    destination,
+    lanes,
+    ledger,
+    options,
+    signal,
+    atDestination,
+  }
+  return { workshop, atSource }
 }

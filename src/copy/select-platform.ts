@@ -4,7 +4,8 @@ import { mediaTypes } from '../content/media-types.ts'
 import { formatPlatform, matchesPlatform, type Platform } from '../content/platform.ts'
 import { parseStrictJson } from '../content/strict-json.ts'
 import { InvalidManifestError, NotFoundError, UnsupportedError } from '../errors.ts'
-import type { CachedSource } from './cached-source.ts'
+import type { Source } from '../targets/target.ts'
+import { CachedSource, type CachedSourceOptions } from './cached-source.ts'
 
 /**
  * The image for a platform: the first entry of an index that matches, or an image itself if its config matches.
@@ -12,24 +13,26 @@ import type { CachedSource } from './cached-source.ts'
  * Errors: NOT_FOUND, which names the platforms that are there; UNSUPPORTED for what is neither index nor image.
  */
 export async function selectPlatform(
-  source: CachedSource,
+  source: Source,
   root: Descriptor,
   wanted: Platform,
+  options: CachedSourceOptions = {},
 ): Promise<Descriptor> {
+  const cached = source instanceof CachedSource ? source : new CachedSource(source, options)
   switch (root.mediaType) {
     case mediaTypes.ociIndex:
     case mediaTypes.dockerList:
-      return selectEntry(source, root, wanted)
+      return selectEntry(cached, root, wanted)
     case mediaTypes.ociManifest:
     case mediaTypes.dockerManifest:
-      return checkImage(source, root, wanted)
+      return checkImage(cached, root, wanted)
     default:
       throw new UnsupportedError(`${root.digest} has no platform: it is a ${root.mediaType}`)
   }
 }
 
 async function selectEntry(source: CachedSource, root: Descriptor, wanted: Platform): Promise<Descriptor> {
-  const { contains } = source.manifestTypes.read(root, await source.read(root))
+  const { contains } = source.parse(root, await source.read(root))
   const found = contains.find(({ platform }) => platform !== undefined && matchesPlatform(platform, wanted))
   if (found !== undefined) return found
   const offered = contains.flatMap(({ platform }) =>
@@ -39,7 +42,7 @@ async function selectEntry(source: CachedSource, root: Descriptor, wanted: Platf
 }
 
 async function checkImage(source: CachedSource, root: Descriptor, wanted: Platform): Promise<Descriptor> {
-  const { config } = source.manifestTypes.read(root, await source.read(root))
+  const { config } = source.parse(root, await source.read(root))
   if (config?.mediaType !== mediaTypes.ociConfig && config?.mediaType !== mediaTypes.dockerConfig) {
     throw new UnsupportedError(`${root.digest} has no platform: its config is a ${config?.mediaType}`)
   }
@@ -58,7 +61,7 @@ const configSchema: z.ZodType<Platform> = z.object({
 })
 
 function parseConfigPlatform(bytes: Uint8Array, config: Descriptor): Platform {
-  const parsed = configSchema.safeParse(parseStrictJson(bytes))
+  const parsed = configSchema.safeParse(parseStrictJson(bytes, { maxBytes: bytes.length }))
   if (parsed.success) return parsed.data
   throw new InvalidManifestError(`the config ${config.digest} names no platform`, { cause: parsed.error })
 }

@@ -20,19 +20,22 @@ export interface Workshop {
   readonly lanes: Lanes
   readonly ledger: Ledger
   readonly options: CopyGraphOptions
+  /** Aborts when the caller does, and when a part of the copy has failed. */
+  readonly signal: AbortSignal
   readonly atDestination: SignalOptions
 }
 
-/** Moves a blob that was decided to be moved, unless the caller leaves it out. */
+/** Moves a blob that was decided to be moved; false if the caller leaves it out. */
 export async function transferBlob(
   place: Place,
   workshop: Workshop,
   existing: PushOptions['existing'],
-): Promise<void> {
-  if (await leftOut(place, workshop)) return
+): Promise<boolean> {
+  if (await leftOut(place, workshop)) return false
   const state = nodeState(place)
   const mountFrom = await step('caller', 'mountFrom', place, () => workshop.options.mountFrom?.(state))
   await settle(place, workshop, await push(place, workshop, { existing, mountFrom }))
+  return true
 }
 
 /** Pushes a node to the destination when it is its turn. `bytes` are those of a manifest that is in hand. */
@@ -64,8 +67,11 @@ export async function send<T>(
 ): Promise<T> {
   const { descriptor } = place
   let sourceError: unknown
-  const content = tap(
+  const opened = await step('source', 'fetch', place, () =>
     bytes === undefined ? source.fetch(descriptor) : verify(contentOf(bytes), descriptor),
+  )
+  const content = tap(
+    opened,
     (chunk) => ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
     (error) => (sourceError = error),
   )

@@ -1,9 +1,9 @@
 import { Graph } from '@dagrejs/graphlib'
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { Edge } from '../content/manifest-types.ts'
-import { UnsupportedError } from '../errors.ts'
+import { SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
-import { walk, type WalkOptions } from './walk.ts'
+import { defaultMaxNodes, SeenNodes, walkOn, type WalkedNode, type WalkOptions } from './walk.ts'
 
 /** A node of a finished graph. */
 export interface GraphNode {
@@ -45,59 +45,46 @@ export async function buildGraph(
   root: Descriptor,
   options: BuildGraphOptions = {},
 ): Promise<ContentGraph> {
-  const { referrers = source.predecessors !== undefined } = options
+  const { referrers = source.predecessors !== undefined, maxNodes = defaultMaxNodes } = options
   const builder = new Builder(root)
+  const seen = new SeenNodes(maxNodes)
   const open = [root]
   for (const at of open) {
-    if (builder.isExplored(at)) continue
-    const added = await builder.addUnder(source, at, options)
-    if (referrers) open.push(...(await findReferrers(source, added, options)))
+    for await (const node of walkOn(source, at, seen, options)) {
+      builder.add(node)
+      if (!referrers || node.facts === undefined) continue
+      for await (const referrer of referrersOf(source, node.descriptor, options)) {
+        if (open.push(referrer) > maxNodes) throw new SizeExceedsLimitError(`more than ${maxNodes} referrers`)
+      }
+    }
   }
   return builder.graph
 }
 
-async function findReferrers(
+async function* referrersOf(
   source: Source,
-  manifests: readonly Descriptor[],
-  options: BuildGraphOptions,
-): Promise<readonly Descriptor[]> {
-  const found: Descriptor[] = []
-  const { signal, onEvent } = options
+  manifest: Descriptor,
+  { signal, onEvent }: BuildGraphOptions,
+): AsyncGenerator<Descriptor> {
   if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
-  for (const manifest of manifests) {
-    for await (const { descriptor, edge } of source.predecessors(manifest, { signal, onEvent })) {
-      if (edge === 'subject') found.push(descriptor)
-    }
+  for await (const { descriptor, edge } of source.predecessors(manifest, { signal, onEvent })) {
+    if (edge === 'subject') yield descriptor
   }
-  return found
 }
 
 class Builder {
   readonly graph: ContentGraph
   readonly #ids = new Map<string, string>()
-  readonly #explored = new Set<string>()
 
   constructor(root: Descriptor) {
     this.graph = new Graph<GraphLabel, GraphNode, GraphEdge>({ directed: true })
     this.graph.setGraph({ root: this.#id(root) })
   }
 
-  isExplored(node: Descriptor): boolean {
-    return this.#explored.has(nodeKey(node))
-  }
-
-  /** Adds what is under a node; resolves to the manifests among it that are new. */
-  async addUnder(source: Source, root: Descriptor, options: WalkOptions): Promise<readonly Descriptor[]> {
-    const manifests: Descriptor[] = []
-    for await (const { descriptor, facts, successors, isMissing } of walk(source, root, options)) {
-      if (this.isExplored(descriptor)) continue
-      this.#explored.add(nodeKey(descriptor))
-      const id = this.#id(descriptor)
-      this.graph.setNode(id, { descriptor, artifactType: facts?.artifactType, isMissing })
-      if (facts !== undefined) manifests.push(descriptor)
-      for (const successor of successors) this.graph.setEdge(id, this.#id(successor.descriptor), successor)
-    }
-    return manifests
+  add({ descriptor, facts, successors, isMissing }: WalkedNode): void {
+    const id = this.#id(descriptor)
+    this.graph.setNode(id, { descriptor, artifactType: facts?.artifactType, isMissing })
+    for (const successor of successors) this.graph.setEdge(id, this.#id(successor.descriptor), successor)
   }
 
   #id(descriptor: Descriptor): string {

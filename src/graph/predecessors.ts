@@ -1,8 +1,8 @@
-import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import type { Descriptor } from '../content/descriptor.ts'
 import type { Edge } from '../content/manifest-types.ts'
 import { SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
-import { isNew, type WalkOptions } from './walk.ts'
+import { defaultMaxDepth, SeenNodes, type WalkOptions } from './walk.ts'
 
 /** An edge of a walk upwards: a manifest and the node below it that it refers to. */
 export interface WalkedPredecessor {
@@ -27,21 +27,20 @@ export async function* walkPredecessors(
   node: Descriptor,
   options: PredecessorsOptions = {},
 ): AsyncGenerator<WalkedPredecessor> {
-  const { maxDepth = 1000, maxNodes = 1_000_000, signal, onEvent } = options
+  const { maxDepth = defaultMaxDepth, maxNodes, signal, onEvent } = options
   if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
-  const seen = new Set([nodeKey(node)])
+  const seen = new SeenNodes(maxNodes)
+  seen.add(node)
   let level: readonly Descriptor[] = [node]
   for (let depth = 1; level.length > 0; depth++) {
-    const above: Descriptor[] = []
+    const next: Descriptor[] = []
     for (const of of level) {
       for await (const { descriptor, edge } of source.predecessors(of, { signal, onEvent })) {
+        if (seen.add(descriptor)) next.push(descriptor)
         yield { descriptor, edge, of, depth }
-        above.push(descriptor)
       }
     }
-    const next = above.filter((manifest) => isNew(manifest, seen))
     if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels high`)
-    if (seen.size > maxNodes) throw new SizeExceedsLimitError(`the graph has more than ${maxNodes} nodes`)
     level = next
   }
 }

@@ -20,7 +20,7 @@ export function renderTree(graph: ContentGraph): string {
     lines.push(
       `${line.prefix}${line.branch}${line.title}${describe(graph, line.id)}${isAgain ? ' (see above)' : ''}`,
     )
-    if (!isAgain) open.push(...below(graph, line).reverse())
+    if (!isAgain) for (const next of below(graph, line).reverse()) open.push(next)
   }
   return lines.join('\n')
 }

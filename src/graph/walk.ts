@@ -39,6 +39,11 @@ export interface WalkedNode {
   readonly isMissing?: boolean
 }
 
+/** The longest path that is followed when nothing else is said. */
+export const defaultMaxDepth = 1000
+/** The most nodes that are met when nothing else is said. */
+export const defaultMaxNodes = 1_000_000
+
 /**
  * Every node under a root, each once, level by level, without its content. The walk reads one level of manifests at
  * a time, and no further than its consumer asks.
@@ -46,29 +51,49 @@ export interface WalkedNode {
  * Errors: NOT_FOUND for a manifest that is missing (a missing subject is a node with `isMissing`), INVALID_MANIFEST,
  * SIZE_EXCEEDS_LIMIT. Costs O(nodes + edges); memory O(nodes).
  */
-export async function* walk(
+export function walk(
   source: Source,
   root: Descriptor,
   options: WalkOptions = {},
 ): AsyncGenerator<WalkedNode> {
-  const { maxDepth = 1000, maxNodes = 1_000_000, signal } = options
-  const queue = new PQueue({ concurrency: options.concurrency ?? 8 })
-  const seen = new Set([nodeKey(root)])
-  let level: readonly Successor[] = [{ descriptor: root, edge: 'contains' }]
+  return walkOn(source, root, new SeenNodes(options.maxNodes), options)
+}
+
+/** The same for what several walks have not seen yet. */
+export async function* walkOn(
+  source: Source,
+  root: Descriptor,
+  seen: SeenNodes,
+  options: WalkOptions,
+): AsyncGenerator<WalkedNode> {
+  const { maxDepth = defaultMaxDepth, concurrency = 8, signal } = options
+  const queue = new PQueue({ concurrency })
+  let level: readonly Successor[] = seen.add(root) ? [{ descriptor: root, edge: 'contains' }] : []
   for (let depth = 0; level.length > 0; depth++) {
     signal?.throwIfAborted()
     if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels deep`)
     const nodes = await readLevel(level, depth, queue, { source, options })
     yield* nodes
-    level = nodes.flatMap(({ successors }) => successors.filter(({ descriptor }) => isNew(descriptor, seen)))
-    if (seen.size > maxNodes) throw new SizeExceedsLimitError(`the graph has more than ${maxNodes} nodes`)
+    level = nodes.flatMap(({ successors }) => successors.filter(({ descriptor }) => seen.add(descriptor)))
   }
 }
 
-/** True the first time that a node is shown to it with this set. */
-export function isNew(node: Descriptor, seen: Set<string>): boolean {
-  const { size } = seen
-  return seen.add(nodeKey(node)).size > size
+/** The nodes that have been met, bounded. */
+export class SeenNodes {
+  readonly #keys = new Set<string>()
+  readonly #maxNodes: number
+
+  constructor(maxNodes: number = defaultMaxNodes) {
+    this.#maxNodes = maxNodes
+  }
+
+  /** True if the node is new. Error: SIZE_EXCEEDS_LIMIT. */
+  add(node: Descriptor): boolean {
+    const { size } = this.#keys
+    const isNew = this.#keys.add(nodeKey(node)).size > size
+    if (this.#keys.size <= this.#maxNodes) return isNew
+    throw new SizeExceedsLimitError(`the graph has more than ${this.#maxNodes} nodes`)
+  }
 }
 
 interface Reading {
@@ -76,30 +101,36 @@ interface Reading {
   readonly options: WalkOptions
 }
 
-/** Settles when nothing of the level is being read any more, also when it fails. */
+/** When it fails it starts nothing more, and settles when nothing is being read any more. */
 async function readLevel(
   level: readonly Successor[],
   depth: number,
   queue: PQueue,
   reading: Reading,
 ): Promise<readonly WalkedNode[]> {
-  const settled = await Promise.allSettled(
-    level.map((successor) => queue.add(() => readNode(successor, depth, reading))),
-  )
-  const failed = settled.find((result) => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
-  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const { source, options } = reading
+  const types = options.manifestTypes ?? source.manifestTypes ?? standardManifestTypes
+  try {
+    return await Promise.all(
+      level.map(({ descriptor, edge }) => {
+        if (!types.isManifest(descriptor.mediaType)) return { descriptor, depth, successors: [] }
+        return queue.add(() => readManifest({ descriptor, edge }, depth, types, reading))
+      }),
+    )
+  } finally {
+    queue.clear()
+    await queue.onIdle()
+  }
 }
 
-async function readNode(
+async function readManifest(
   { descriptor, edge }: Successor,
   depth: number,
+  types: ManifestTypes,
   { source, options }: Reading,
 ): Promise<WalkedNode> {
   const { maxMetadataBytes = defaultMaxMetadataBytes, signal, onEvent } = options
-  const types = options.manifestTypes ?? source.manifestTypes ?? standardManifestTypes
   signal?.throwIfAborted()
-  if (!types.isManifest(descriptor.mediaType)) return { descriptor, depth, successors: [] }
   try {
     const bytes = await readAll(source.fetch(descriptor, { signal, onEvent }), descriptor, maxMetadataBytes)
     const facts = types.read(descriptor, bytes, { maxBytes: maxMetadataBytes })

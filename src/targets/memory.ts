@@ -50,10 +50,10 @@ export class MemoryTarget implements Target {
     return { mediaType: entry.mediaType, digest: reference, size: entry.bytes.length }
   }
 
-  async exists({ digest }: Descriptor, options: SignalOptions = {}): Promise<boolean> {
+  async exists({ digest, mediaType }: Descriptor, options: SignalOptions = {}): Promise<boolean> {
     options.signal?.throwIfAborted()
     parseDigest(digest)
-    return this.#entries.has(digest)
+    return this.#has(digest, mediaType)
   }
 
   fetch(descriptor: Descriptor, options: SignalOptions = {}): Content {
@@ -133,6 +133,13 @@ export class MemoryTarget implements Target {
   async *referrers({ digest }: Descriptor, options: ReferrersOptions = {}): AsyncGenerator<Descriptor> {
     options.signal?.throwIfAborted()
     yield* this.#index.referrers(digest, options.artifactType)
+  }
+
+  /** Bytes that came as a blob are no manifest yet: nobody has looked whether what they name is there. */
+  #has(digest: Digest, mediaType: string): boolean {
+    const entry = this.#entries.get(digest)
+    if (entry === undefined || !this.manifestTypes.isManifest(mediaType)) return entry !== undefined
+    return this.manifestTypes.isManifest(entry.mediaType)
   }
 
   #entry(digest: Digest): Entry {

@@ -31,10 +31,6 @@ export class PredecessorIndex {
     this.#successors.delete(digest)
   }
 
-  has(digest: Digest): boolean {
-    return this.#successors.has(digest)
-  }
-
   /** In the order in which the manifests were added. */
   of(digest: Digest): readonly Predecessor[] {
     return [...(this.#predecessors.get(digest)?.values() ?? [])]

@@ -302,3 +302,16 @@ describe('the own media type of a document', () => {
     expect(() => declaredMediaType(Buffer.from('{}'), { maxBytes: 1 })).toThrow(SizeExceedsLimitError)
   })
 })
+
+describe('a list of a hundred thousand things that are no descriptors', () => {
+  it.each([0, {}])('of %o is refused at its first one', (element) => {
+    const bytes = Buffer.from(
+      JSON.stringify({ schemaVersion: 2, config, layers: Array(100_000).fill(element) }),
+    )
+    const started = performance.now()
+    const descriptor = { mediaType: ociManifest, digest: digestOf(bytes), size: bytes.length }
+    expect(() => standardManifestTypes.read(descriptor, bytes)).toThrow(/layers\.0/)
+    // A report of each of them took seconds and hundreds of megabytes.
+    expect(performance.now() - started).toBeLessThan(1000)
+  })
+})

@@ -156,3 +156,16 @@ describe('the grammar', () => {
     expect(isRegistry(`${'a.'.repeat(130)}a`)).toBe(false)
   })
 })
+
+describe('the message about what is no reference', () => {
+  it.each([
+    'user:secret@shared.example/x',
+    'user:se/cret@host/repo:tag:tag',
+    'secret@ghcr.io/X',
+    `AWS:${'secret'.repeat(100)}@host/X`,
+    `https://user:secret@host/x@sha256:${'0'.repeat(63)}`,
+  ])('shows no password: %s', (text) => {
+    expect(() => parseReference(text)).toThrow(/^(?!.*secret).*$/s)
+    expect(() => parseReference(text)).toThrow(InvalidReferenceError)
+  })
+})

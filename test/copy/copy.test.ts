@@ -59,7 +59,10 @@ describe('copy', () => {
     })
     expect(source.fetched).toEqual([])
     expect(skipped).toEqual([drawing.descriptor('index').digest])
-    expect(events.map((event) => ('reason' in event ? event.reason : event.type))).toEqual(['tag-current'])
+    expect(events.map((event) => ('reason' in event ? event.reason : event.type))).toEqual([
+      'discovered',
+      'tag-current',
+    ])
     expect(result).toMatchObject({ tags: ['v1'], skipped: { nodes: 1 }, copied: { nodes: 0 } })
   })
 

@@ -172,6 +172,29 @@ describe('renderTree', () => {
     expect(tree).toContain('(not in the source)')
   })
 
+  it('reads each manifest once, however many referrers share a subject', async () => {
+    const names = Array.from({ length: 30 }, (_, at) => `signature${at}`)
+    const signed = graph({
+      index: ['m1', 'm2'],
+      m1: ['c1', 'shared'],
+      m2: ['c2', 'shared'],
+      ...Object.fromEntries(
+        names.map((name) => [name, { children: ['empty', 'sig'], subject: 'index', annotations: { name } }]),
+      ),
+    })
+    const memory = new MemoryTarget()
+    await signed.pushTo(memory)
+    const source = Object.assign(new RecordingSource(memory), {
+      predecessors: (node: Parameters<MemoryTarget['predecessors']>[0]) => memory.predecessors(node),
+    })
+    const built = await buildGraph(source, signed.descriptor('index'))
+    expect(built.nodeCount()).toBe(signed.names.length)
+    expect(source.fetched).toHaveLength(3 + names.length)
+    await expect(buildGraph(source, signed.descriptor('index'), { maxNodes: 20 })).rejects.toMatchObject({
+      code: 'SIZE_EXCEEDS_LIMIT',
+    })
+  })
+
   it('takes names that are dangerous as ids of graphlib for data', async () => {
     const odd = graph({
       image: { children: ['config', '__proto__'], annotations: { ['__proto__']: 'x', constructor: 'y' } },

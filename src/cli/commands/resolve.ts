@@ -1,5 +1,4 @@
 import type { Descriptor } from '../../content/descriptor.ts'
-import { defaultMaxMetadataBytes } from '../../content/verify.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { Source } from '../../targets/target.ts'
 import type { ResolveFlags } from '../flags.ts'
@@ -30,7 +29,6 @@ async function onPlatform(
   options: SignalOptions,
 ): Promise<Descriptor> {
   if (platform === undefined) return found
-  const { CachedSource } = await import('../../copy/cached-source.ts')
   const { selectPlatform } = await import('../../copy/select-platform.ts')
-  return selectPlatform(new CachedSource(target, defaultMaxMetadataBytes, options), found, platform)
+  return selectPlatform(target, found, platform, options)
 }

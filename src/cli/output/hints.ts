@@ -1,4 +1,4 @@
-import { errorCode, OciError, ResponseError, type ErrorCode } from '../../errors.ts'
+import { causesOf, errorCode, OciError, ResponseError, type ErrorCode } from '../../errors.ts'
 import { formatPlace } from '../references.ts'
 import type { Party } from './failure.ts'
 
@@ -13,7 +13,7 @@ export function hintFor(error: unknown, party: Party | undefined): string {
 
 /** The code of the system or of TLS in the causes of an error, such as ENOSPC. */
 export function systemCode(error: unknown): string | undefined {
-  for (let at = error; at instanceof Error; at = at.cause) {
+  for (const at of causesOf(error)) {
     if (!(at instanceof OciError) && 'code' in at && typeof at.code === 'string') return at.code
   }
   return undefined
@@ -99,14 +99,8 @@ function manifestHint(party: Party | undefined): string {
 
 function responseHint(error: unknown, party: Party | undefined): string {
   const where = party?.name ?? 'the registry'
-  const status = causes(error).find((at) => at instanceof ResponseError)?.status ?? 0
+  const status = causesOf(error).find((at) => at instanceof ResponseError)?.status ?? 0
   if (status === 429 || status >= 500)
     return `${where} has a problem of its own: run the same command again later`
   return `${where} refuses this: ask who runs it, or run it again with --debug to see each request`
-}
-
-function causes(error: unknown): readonly Error[] {
-  const chain: Error[] = []
-  for (let at = error; at instanceof Error; at = at.cause) chain.push(at)
-  return chain
 }

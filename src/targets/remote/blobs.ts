@@ -5,7 +5,7 @@ import { mediaTypes } from '../../content/media-types.ts'
 import { verify } from '../../content/verify.ts'
 import { SizeMismatchError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import { ask, nameOf, type Endpoint } from './endpoint.ts'
+import { ask, nameOf, type Call, type Endpoint } from './endpoint.ts'
 import { contentLength, expectSameDigest } from './headers.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { redactUrl } from './transport/redact.ts'
@@ -17,7 +17,7 @@ export async function blobDescriptor(
   digest: Digest,
   options: SignalOptions,
 ): Promise<Descriptor> {
-  const response = await askBlob(endpoint, 'HEAD', digest, options)
+  const response = await askBlob(endpoint, { method: 'HEAD', digest }, options)
   await expectStatus(response, [200], `${digest} in ${nameOf(endpoint)}`)
   expectSameDigest(response, digest)
   const size = contentLength(response)
@@ -32,7 +32,7 @@ export async function blobExists(
   options: SignalOptions,
 ): Promise<boolean> {
   parseDigest(digest)
-  const response = await askBlob(endpoint, 'HEAD', digest, options)
+  const response = await askBlob(endpoint, { method: 'HEAD', digest }, options)
   if (response.status === 404) return false
   await expectStatus(response, [200], blobName(endpoint, digest))
   expectSameDigest(response, digest)
@@ -56,7 +56,7 @@ async function* blobChunks(
   { digest, size }: Descriptor,
   options: SignalOptions,
 ): AsyncGenerator<Uint8Array> {
-  const response = await askBlob(endpoint, 'GET', digest, options)
+  const response = await askBlob(endpoint, { method: 'GET', digest }, options)
   await expectStatus(response, [200], blobName(endpoint, digest))
   await expectLength(response, size, digest)
   yield* response.body
@@ -74,7 +74,7 @@ async function* blobSuffix(
   if (offset >= size) return
   // Some registries know no range without an end.
   const range = `bytes=${offset}-${size - 1}`
-  const response = await askBlob(endpoint, 'GET', digest, options, { range })
+  const response = await askBlob(endpoint, { method: 'GET', digest, headers: { range } }, options)
   await expectStatus(response, [206, 200], blobName(endpoint, digest))
   const answered = /^bytes (\d{1,15})-\d+\/(\d{1,15}|\*)$/.exec(response.header('content-range') ?? '')
   if (response.status !== 206 || Number(answered?.[1]) !== offset) {
@@ -105,12 +105,10 @@ async function expectLength(response: HttpResponse, expected: number, digest: Di
 
 async function askBlob(
   endpoint: Endpoint,
-  method: 'HEAD' | 'GET',
-  digest: Digest,
+  { digest, ...call }: Pick<Call, 'method' | 'headers'> & { readonly digest: Digest },
   options: SignalOptions,
-  headers?: Readonly<Record<string, string>>,
 ): Promise<HttpResponse> {
-  return ask(endpoint, { method, to: `blobs/${digest}`, headers, actions: ['pull'] }, options)
+  return ask(endpoint, { ...call, to: `blobs/${digest}`, actions: ['pull'] }, options)
 }
 
 function blobName(endpoint: Endpoint, digest: Digest): string {

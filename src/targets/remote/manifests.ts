@@ -20,7 +20,7 @@ export async function resolve(
   options: SignalOptions,
 ): Promise<Descriptor> {
   const { tag, digest } = parseTagOrDigest(reference)
-  const response = await askManifest(endpoint, 'HEAD', digest ?? tag, options)
+  const response = await askManifest(endpoint, { method: 'HEAD', reference: digest ?? tag }, options)
   if (response.status === 404 && digest !== undefined) return blobDescriptor(endpoint, digest, options)
   if (response.status === 500 && digest !== undefined) return resolveAfterFault(endpoint, digest, options)
   // Some registries have no HEAD, and proxies take it away.
@@ -40,7 +40,7 @@ export async function fetchReference(
 ): Promise<FetchedManifest> {
   const { maxBytes = endpoint.maxMetadataBytes } = options
   const { tag, digest } = parseTagOrDigest(reference)
-  const response = await askManifest(endpoint, 'GET', digest ?? tag, options)
+  const response = await askManifest(endpoint, { method: 'GET', reference: digest ?? tag }, options)
   await expectStatus(response, [200], manifestName(endpoint, reference))
   const [type, expected] = await readHeaders(response, () => [
     manifestTypeOf(response, endpoint.manifestTypes),
@@ -65,7 +65,7 @@ export async function manifestExists(
   options: SignalOptions,
 ): Promise<boolean> {
   parseDigest(digest)
-  const response = await askManifest(endpoint, 'HEAD', digest, options, mediaType)
+  const response = await askManifest(endpoint, { method: 'HEAD', reference: digest, mediaType }, options)
   if (response.status === 404) return false
   await expectStatus(response, [200], manifestName(endpoint, digest))
   // A server that says yes to every path would make a copy leave everything out.
@@ -142,7 +142,7 @@ async function* manifestChunks(
   if (size > maxMetadataBytes) {
     throw new SizeExceedsLimitError(`manifest ${digest} has ${size} bytes, the limit is ${maxMetadataBytes}`)
   }
-  const response = await askManifest(endpoint, 'GET', digest, options, mediaType)
+  const response = await askManifest(endpoint, { method: 'GET', reference: digest, mediaType }, options)
   await expectStatus(response, [200], manifestName(endpoint, digest))
   const type = await readHeaders(response, () => manifestTypeOf(response, manifestTypes))
   if (type !== undefined && type !== mediaType) {
@@ -154,15 +154,24 @@ async function* manifestChunks(
   yield* response.body
 }
 
+interface ManifestQuestion {
+  readonly method: 'HEAD' | 'GET'
+  readonly reference: string
+  /** Which type is expected. */
+  readonly mediaType?: string
+}
+
 async function askManifest(
   endpoint: Endpoint,
-  method: 'HEAD' | 'GET',
-  reference: string,
+  { method, reference, mediaType }: ManifestQuestion,
   options: SignalOptions,
-  preferred: string = endpoint.manifestTypes.mediaTypes[0] ?? '*/*',
 ): Promise<HttpResponse> {
   // With `*/*` a registry shows what it has instead of saying that there is nothing, and the error can name it.
-  const accept = new Set([preferred, ...endpoint.manifestTypes.mediaTypes, '*/*'])
+  const accept = new Set([
+    ...(mediaType === undefined ? [] : [mediaType]),
+    ...endpoint.manifestTypes.mediaTypes,
+    '*/*',
+  ])
   const headers = { accept: [...accept].join(', ') }
   return ask(endpoint, { method, to: `manifests/${reference}`, headers, actions: ['pull'] }, options)
 }

@@ -23,7 +23,7 @@ export function listQuery({ last, limit }: TagsOptions, pageSize: number | undef
   const query = new URLSearchParams()
   if (pageSize !== undefined || limit !== undefined) query.set('n', `${Math.max(1, size)}`)
   if (last !== undefined) query.set('last', last)
-  return query.size === 0 ? '' : `?${query}`
+  return query.size === 0 ? '' : `?${query.toString()}`
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ManifestFacts } from '../../content/manifest.ts'
 import { readAll } from '../../content/verify.ts'
 import { InvalidManifestError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import type { PushOptions, PushOutcome } from '../target.ts'
+import type { FetchedManifest, PushOptions, PushOutcome } from '../target.ts'
 import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
 import { fetchManifest, manifestExists, putManifest, type PutAnswer } from './manifests.ts'
 import { addTaggedReferrer, removeTaggedReferrer } from './referrers-tag.ts'
@@ -24,15 +24,14 @@ export async function pushManifest(
   if (existing === 'unknown' && (await manifestExists(endpoint, descriptor, options))) return 'existed'
   const { bytes, facts } = await readManifest(endpoint, descriptor, content)
   const answer = await putManifest(endpoint, descriptor.digest, { descriptor, bytes }, options)
-  await listAsReferrer(endpoint, descriptor, facts, answer, options)
+  await listAsReferrer(endpoint, { descriptor, facts }, answer, options)
   return 'copied'
 }
 
 /** The same under a tag. */
 export async function pushManifestByTag(
   endpoint: Endpoint,
-  descriptor: Descriptor,
-  bytes: Uint8Array,
+  { descriptor, bytes }: FetchedManifest,
   reference: string,
   options: SignalOptions,
 ): Promise<void> {
@@ -40,7 +39,7 @@ export async function pushManifestByTag(
   requireManifest(endpoint, descriptor, tag)
   const { facts } = await readManifest(endpoint, descriptor, contentOf(bytes))
   const answer = await putTag(endpoint, tag, { descriptor, bytes }, options)
-  await listAsReferrer(endpoint, descriptor, facts, answer, options)
+  await listAsReferrer(endpoint, { descriptor, facts }, answer, options)
 }
 
 /** Removes a manifest, and its entry in a list of referrers that the registry does not keep itself. */
@@ -67,8 +66,7 @@ async function readManifest(
 
 async function listAsReferrer(
   endpoint: Endpoint,
-  descriptor: Descriptor,
-  facts: ManifestFacts,
+  { descriptor, facts }: { readonly descriptor: Descriptor; readonly facts: ManifestFacts },
   { keepsReferrers }: PutAnswer,
   options: SignalOptions,
 ): Promise<void> {

@@ -69,7 +69,7 @@ async function* allReferrers(
 }
 
 function firstPage(endpoint: Endpoint, { digest }: Descriptor, { artifactType }: ReferrersOptions): URL {
-  const query = artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType })}`
+  const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`
   return repositoryUrl(endpoint, `referrers/${digest}${query}`)
 }
 

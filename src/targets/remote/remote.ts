@@ -1,3 +1,7 @@
+export type { Credential, FindCredential } from './auth/credential.ts'
+export type { ReferrersMode } from './endpoint.ts'
 export { Registry } from './registry.ts'
 export { Repository } from './repository.ts'
+export type { RepositoryOptions } from './repository.ts'
 export { Transport } from './transport/transport.ts'
+export type { TransportOptions } from './transport/transport.ts'

@@ -102,7 +102,10 @@ export class Repository implements Target {
     parseDigest(descriptor.digest)
     return this.#isManifest(descriptor)
       ? pushManifest(this.#endpoint, descriptor, content, options)
-      : pushBlob(this.#endpoint, descriptor, content, options, this.#mountCandidates(options))
+      : pushBlob(this.#endpoint, descriptor, content, {
+          ...options,
+          candidates: this.#mountCandidates(options),
+        })
   }
 
   async pushReference(
@@ -111,7 +114,7 @@ export class Repository implements Target {
     reference: string,
     options: SignalOptions = {},
   ): Promise<void> {
-    return pushManifestByTag(this.#endpoint, descriptor, bytes, reference, options)
+    return pushManifestByTag(this.#endpoint, { descriptor, bytes }, reference, options)
   }
 
   async ingest(content: Content, mediaType: string, options: SignalOptions = {}): Promise<Descriptor> {

@@ -48,7 +48,7 @@ export async function askToMount(
   from: string,
   options: SignalOptions,
 ): Promise<HttpResponse> {
-  const query = new URLSearchParams({ mount: digest, from })
+  const query = new URLSearchParams({ mount: digest, from }).toString()
   const scopes = [repositoryScope(from, ['pull'])]
   return askUpload(endpoint, { method: 'POST', to: `blobs/uploads/?${query}`, scopes }, options)
 }
@@ -60,7 +60,7 @@ export async function postBlob(
   bytes: Uint8Array,
   options: SignalOptions,
 ): Promise<HttpResponse> {
-  const to = `blobs/uploads/?${new URLSearchParams({ digest })}`
+  const to = `blobs/uploads/?digest=${digest}`
   return askUpload(endpoint, { method: 'POST', to, headers: octets, body: bytes }, options)
 }
 
@@ -82,8 +82,7 @@ export async function sendChunks(
 export async function finishSession(
   endpoint: Endpoint,
   session: UploadSession,
-  digest: Digest,
-  body: HttpRequest['body'],
+  { digest, body }: { readonly digest: Digest; readonly body: HttpRequest['body'] },
   options: SignalOptions,
 ): Promise<void> {
   const to = withDigest(at(session), digest)

@@ -30,6 +30,10 @@ export interface MountCandidate {
   readonly hasBlob: boolean
 }
 
+export interface PushBlobOptions extends PushOptions {
+  readonly candidates: readonly MountCandidate[]
+}
+
 /**
  * Pushes a blob by the shortest way: mount, one POST, or POST and PUT. A mount is tried before anything else, since it
  * asks and transfers in one; what is there already is then mounted once more, which costs the same one request.
@@ -38,17 +42,17 @@ export async function pushBlob(
   endpoint: Endpoint,
   descriptor: Descriptor,
   content: Content,
-  options: PushOptions,
-  candidates: readonly MountCandidate[],
+  options: PushBlobOptions,
 ): Promise<PushOutcome> {
-  const { existing = 'unknown' } = options
+  const { existing = 'unknown', candidates } = options
   parseDigest(descriptor.digest)
   const verified = verify(content, descriptor)
   return withSession(endpoint, options, async (session) => {
-    const mounts = existing === 'replace' ? [] : candidates
-    if (await mount(endpoint, session, descriptor.digest, mounts, options)) return 'mounted'
+    const { digest } = descriptor
+    if (existing !== 'replace' && (await mount(endpoint, session, { digest, candidates }, options)))
+      return 'mounted'
     if (existing === 'unknown' && (await blobExists(endpoint, descriptor, options))) return 'existed'
-    await upload(endpoint, session, descriptor, verified, options)
+    await upload(endpoint, session, { descriptor, content: verified }, options)
     return 'copied'
   })
 }
@@ -77,7 +81,7 @@ export async function ingestBlob(
     }
     await openSession(endpoint, session, options)
     await sendChunks(endpoint, session, hashed, options)
-    await finishSession(endpoint, session, digest, new Uint8Array(), options)
+    await finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
     return { mediaType, digest, size }
   })
 }
@@ -86,8 +90,7 @@ export async function ingestBlob(
 async function upload(
   endpoint: Endpoint,
   session: UploadSession,
-  descriptor: Descriptor,
-  content: Content,
+  { descriptor, content }: { readonly descriptor: Descriptor; readonly content: Content },
   options: SignalOptions,
 ): Promise<void> {
   const { digest, size } = descriptor
@@ -95,10 +98,10 @@ async function upload(
   const isSmall = size <= singlePostBytes
   const body = isSmall ? await readAll(content, descriptor, singlePostBytes) : { content, size }
   if (session.location === undefined && body instanceof Uint8Array && endpoint.traits.takesSinglePost) {
-    if (await sendInPost(endpoint, session, digest, body, options)) return
+    if (await sendInPost(endpoint, session, { digest, bytes: body }, options)) return
   }
   if (session.location === undefined) await openSession(endpoint, session, options)
-  await finishSession(endpoint, session, digest, body, options)
+  await finishSession(endpoint, session, { digest, body }, options)
 }
 
 /** Answers of registries that want no body in a POST, or do not know the parameter. */
@@ -108,8 +111,7 @@ const noSinglePost: ReadonlySet<number> = new Set([400, 405, 411, 413, 415, 501]
 async function sendInPost(
   endpoint: Endpoint,
   session: UploadSession,
-  digest: Digest,
-  bytes: Uint8Array,
+  { digest, bytes }: { readonly digest: Digest; readonly bytes: Uint8Array },
   options: SignalOptions,
 ): Promise<boolean> {
   const response = await postBlob(endpoint, digest, bytes, options)
@@ -125,8 +127,7 @@ async function sendInPost(
 async function mount(
   endpoint: Endpoint,
   session: UploadSession,
-  digest: Digest,
-  candidates: readonly MountCandidate[],
+  { digest, candidates }: { readonly digest: Digest; readonly candidates: readonly MountCandidate[] },
   options: SignalOptions,
 ): Promise<boolean> {
   const { refusedMounts } = endpoint.state

@@ -46,7 +46,7 @@ export interface TestServerOptions {
 export async function startServer(handler: Handler, options: TestServerOptions = {}): Promise<TestServer> {
   const { tls, early = () => false } = options
   const requests: Received[] = []
-  const listener = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = '', url = '', headers } = request
     if (early(method, url, response)) return
     const chunks: Buffer[] | undefined = await Array.fromAsync(request).catch(() => undefined)
@@ -54,6 +54,11 @@ export async function startServer(handler: Handler, options: TestServerOptions =
     const received = { method, url, headers, body: Buffer.concat(chunks) }
     requests.push(received)
     send(response, await handler(received, response))
+  }
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, response).catch((error: unknown) => {
+      response.destroy(error instanceof Error ? error : undefined)
+    })
   }
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
   server.listen(0, '127.0.0.1')

@@ -3,11 +3,12 @@ import { request as undiciRequest, type Dispatcher } from 'undici'
 import { networkFailure } from './network-failure.ts'
 import { isStreamed, type HttpRequest, type HttpResponse, type Send, type StreamedBody } from './http.ts'
 import { redactUrl } from './redact.ts'
+import { unusable } from './response.ts'
 
 type UndiciResponse = Dispatcher.ResponseData<unknown>
 
-/** A body that is discarded is read so far to keep its connection, in bytes; beyond that a new connection is cheaper. */
-const discardBytes = 64 * 1024
+/** A body that is discarded is read so far to keep its connection; beyond that a new connection is cheaper. */
+const discardLimits = { bytes: 64 * 1024, milliseconds: 1000 } as const
 
 /**
  * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
@@ -25,13 +26,14 @@ export function dispatchTo(dispatcher: Dispatcher, userAgent: string): Send {
       headers: { 'user-agent': userAgent, ...headersOf(request) },
       body: sending === undefined ? plainBody(body) : Readable.from(sending),
       signal: signal ?? null,
+      // Else each HEAD would cost a connection: undici fears a body after its answer.
+      ...(method === 'HEAD' && { reset: false }),
     })
     const answer = httpResponse(request, response, sending)
     try {
       const milliseconds = Math.round(performance.now() - started)
       request.onEvent?.({ type: 'request', method, url: redactUrl(url), status: answer.status, milliseconds })
-      // A registry may say that all is well before it has seen all: what the content had to say comes first.
-      if (answer.status < 300) await sending?.finished
+      if (sending !== undefined && answer.status < 300) await accepted(answer, sending, signal)
       if (sending?.failure !== undefined) throw sending.failure.error
       if (method === 'HEAD') await answer.discard()
     } catch (error) {
@@ -39,6 +41,19 @@ export function dispatchTo(dispatcher: Dispatcher, userAgent: string): Send {
       throw error
     }
     return answer
+  }
+}
+
+/** A registry may say that all is well before it has seen all; what the content has to say comes first. */
+async function accepted(
+  answer: HttpResponse,
+  sending: Sending,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await sending.finished
+  signal?.throwIfAborted()
+  if (sending.failure === undefined && !sending.isComplete) {
+    throw unusable(answer, 'it was answered before all content was sent')
   }
 }
 
@@ -78,7 +93,8 @@ function httpResponse(
   { statusCode, headers, body }: UndiciResponse,
   sending: Sending | undefined,
 ): HttpResponse {
-  const ended = new Promise<void>((resolve) => body.once('close', resolve))
+  // undici waits a turn of the event loop before it uses a connection again; who comes earlier opens another one.
+  const ended = new Promise<void>((resolve) => body.once('close', () => setImmediate(resolve)))
   // Without a listener an error that comes before anybody reads would end the process.
   body.on('error', () => undefined)
   const closed = ended.then(() => sending?.finished)
@@ -92,9 +108,13 @@ function httpResponse(
     status: statusCode,
     header: (name) => all(name)[0],
     headers: all,
-    body: { [Symbol.asyncIterator]: () => chunksOf(body, url, signal) },
+    body: { [Symbol.asyncIterator]: () => chunksOf(body, closed, { url, signal }) },
     async discard() {
-      if (!body.destroyed) await body.dump({ limit: discardBytes }).catch(() => body.destroy())
+      if (!body.destroyed) {
+        const { bytes: limit, milliseconds } = discardLimits
+        const dumped = body.dump({ limit, signal: AbortSignal.timeout(milliseconds) })
+        await dumped.catch(() => body.destroy())
+      }
       await closed
     },
     closed,
@@ -103,22 +123,28 @@ function httpResponse(
 
 async function* chunksOf(
   body: AsyncIterable<Uint8Array>,
-  url: URL,
-  signal: AbortSignal | undefined,
+  closed: Promise<void>,
+  { url, signal }: Pick<HttpRequest, 'url' | 'signal'>,
 ): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of body) yield chunk
   } catch (error) {
     signal?.throwIfAborted()
     throw networkFailure(error, url)
+  } finally {
+    await closed
   }
 }
 
-/** Content on its way out: what it threw is kept apart from what the network did, and its end can be waited for. */
+/**
+ * Content on its way out: what it threw is kept apart from what the network did, and its end can be waited for. The
+ * last chunk leaves when the content has ended without an error, so that no request is complete before.
+ */
 class Sending implements AsyncIterable<Uint8Array> {
   readonly #body: StreamedBody
   #finished: Promise<void> = Promise.resolve()
   failure: { readonly error: unknown } | undefined
+  isComplete = false
 
   constructor(body: StreamedBody) {
     this.#body = body
@@ -139,7 +165,13 @@ class Sending implements AsyncIterable<Uint8Array> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#finished = promise
     try {
-      for await (const chunk of this.#body.content) yield chunk
+      let held: Uint8Array | undefined
+      for await (const chunk of this.#body.content) {
+        if (held !== undefined) yield held
+        held = chunk
+      }
+      this.isComplete = true
+      if (held !== undefined) yield held
     } catch (error) {
       this.failure = { error }
       throw error

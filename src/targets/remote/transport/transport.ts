@@ -47,8 +47,9 @@ export class Transport {
     this.#plainHttp = plainHttp
     this.#agent = new Agent(agentOptions(options))
     const limited = limitPerHost(dispatchTo(this.#agent, userAgent), concurrency)
-    const registryUrl = (registry: string): URL => this.registryUrl(registry)
-    this.send = followRedirects(authenticate(limited, { registryUrl, credential }))
+    this.send = followRedirects(
+      authenticate(limited, { registryUrl: (registry) => this.registryUrl(registry), credential }),
+    )
   }
 
   /** Where a registry is, by its name in references. */

@@ -236,7 +236,7 @@ describe('a registry that wants tokens', () => {
   it('is sent a streamed body again from its beginning when the token has expired', async () => {
     const { server, revoke } = await startTokenRegistry({
       content: ({ method }) => ({
-        status: method === 'HEAD' ? 404 : method === 'POST' ? 202 : 201,
+        status: { HEAD: 404, POST: 202 }[method] ?? 201,
         headers: { location: '/v2/a/blobs/uploads/1' },
       }),
     })

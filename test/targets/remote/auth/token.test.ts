@@ -87,7 +87,11 @@ describe('the credential of a token request', () => {
       credential,
     }
     const sent: unknown[] = []
-    const error = await rejection(fetchToken((sending) => Promise.reject(sent.push(sending)), request, {}))
+    const send = (sending: unknown): Promise<never> => {
+      sent.push(sending)
+      return Promise.reject(new Error('sent'))
+    }
+    const error = await rejection(fetchToken(send, request, {}))
     expect(error).toMatchObject({ code: 'AUTH', message: expect.stringContaining('registry.example') })
     expect(sent).toEqual([])
   })

@@ -1,0 +1,314 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { contentOf } from '../../../src/content/content.ts'
+import type { Descriptor } from '../../../src/content/descriptor.ts'
+import { digestOf } from '../../../src/content/digest.ts'
+import { mediaTypes } from '../../../src/content/media-types.ts'
+import type { CopyEvent } from '../../../src/events.ts'
+import { Repository, type RepositoryOptions } from '../../../src/targets/remote/repository.ts'
+import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
+import { graph } from '../../support/graph.ts'
+import { blob, referrersOf } from '../contract/support.ts'
+import { errorBody, startServer, type Answer, type Handler, type TestServer } from './server.ts'
+
+// m1 <- sbom, m1 <- signature
+const nodes = graph({
+  m1: ['config'],
+  sbom: { children: ['config'], subject: 'm1', artifactType: 'test/sbom', annotations: { made: 'today' } },
+  signature: { children: ['config'], subject: 'm1', artifactType: 'test/signature' },
+})
+const subject = nodes.descriptor('m1')
+const sbom = { ...nodes.descriptor('sbom'), artifactType: 'test/sbom', annotations: { made: 'today' } }
+const signature = { ...nodes.descriptor('signature'), artifactType: 'test/signature' }
+const tag = referrersTag(subject.digest)
+
+async function start(handler: Handler, options: RepositoryOptions = {}): Promise<[Repository, TestServer]> {
+  const server = await startServer(handler)
+  const repository = new Repository(`${server.host}/a`, options)
+  onTestFinished(() => repository.close())
+  return [repository, server]
+}
+
+function index(manifests: readonly unknown[], headers: Record<string, string> = {}): Answer {
+  const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
+  return { status: 200, headers: { 'content-type': mediaTypes.ociIndex, ...headers }, body }
+}
+
+interface TagStore {
+  readonly handler: Handler
+  readonly manifests: Map<string, { type: string; body: Buffer }>
+  tagged(): readonly Descriptor[] | undefined
+}
+
+/** A registry without the referrers API; `deletes` is its answer to DELETE. */
+function tagStore(deletes = 202): TagStore {
+  const manifests = new Map<string, { type: string; body: Buffer }>()
+  const handler: Handler = ({ method, url, headers, body }) => {
+    const reference = url.split('/manifests/')[1] ?? ''
+    const found = manifests.get(reference)
+    if (method === 'PUT') {
+      const entry = { type: headers['content-type'] ?? '', body }
+      manifests.set(reference, entry).set(digestOf(body), entry)
+      return { status: 201 }
+    }
+    if (!url.includes('/manifests/') || found === undefined) return { status: 404 }
+    if (method !== 'DELETE') return { status: 200, headers: { 'content-type': found.type }, body: found.body }
+    if (deletes === 202) for (const [name, entry] of manifests) if (entry === found) manifests.delete(name)
+    return { status: deletes }
+  }
+  const tagged = (): readonly Descriptor[] | undefined => {
+    const entry = manifests.get(tag)
+    if (entry === undefined) return undefined
+    return (JSON.parse(entry.body.toString()) as { manifests: Descriptor[] }).manifests
+  }
+  return { handler, manifests, tagged }
+}
+
+async function push(
+  repository: Repository,
+  name: string,
+  onEvent?: (event: CopyEvent) => void,
+): Promise<void> {
+  await repository.push(nodes.descriptor(name), contentOf(nodes.node(name).bytes), { onEvent })
+}
+
+describe('referrers by the API', () => {
+  it('come from all pages, each once', async () => {
+    const [repository, server] = await start(({ url }) =>
+      url.includes('page=2')
+        ? index([signature, sbom])
+        : index([sbom], { link: `<${url}?page=2>; rel="next"` }),
+    )
+    expect(await referrersOf(repository, subject)).toEqual([sbom, signature])
+    expect(server.lines[0]).toBe(`GET /v2/a/referrers/${subject.digest}`)
+    expect(server.requests).toHaveLength(2)
+  })
+
+  it('are filtered by the registry if it says so, and else by us', async () => {
+    const odd = { ...signature, artifactType: 'test/other' }
+    const [filtering, server] = await start(() => index([odd], { 'oci-filters-applied': 'artifactType' }))
+    expect(await referrersOf(filtering, subject, 'test/sbom')).toEqual([odd])
+    expect(server.lines[0]).toMatch(/\?artifactType=test%2Fsbom$/)
+    const [plain] = await start(() => index([sbom, signature]))
+    expect(await referrersOf(plain, subject, 'test/sbom')).toEqual([sbom])
+  })
+
+  it('are the predecessors', async () => {
+    const [repository] = await start(() => index([sbom]))
+    expect(await Array.fromAsync(repository.predecessors(subject))).toEqual([
+      { descriptor: sbom, edge: 'subject' },
+    ])
+  })
+
+  it('are not asked for with a blob', async () => {
+    const [repository, server] = await start(() => index([]))
+    expect(await referrersOf(repository, blob(Buffer.from('x')))).toEqual([])
+    expect(server.requests).toEqual([])
+  })
+
+  it.each([500, 429, 401, 403])('are an error with %d, and the API is asked again', async (status) => {
+    const answers = [{ status }, index([sbom])]
+    const [repository] = await start(() => answers.shift() ?? { status: 500 })
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({
+      code: status < 404 ? 'AUTH' : 'RESPONSE',
+    })
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+  })
+
+  it('of a repository that is not known yet are none, and nothing is decided', async () => {
+    const answers: Answer[] = [
+      { status: 404, body: errorBody('NAME_UNKNOWN') },
+      { status: 404 },
+      index([sbom]),
+    ]
+    const [repository] = await start(() => answers.shift() ?? { status: 500 })
+    expect(await referrersOf(repository, subject)).toEqual([])
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+  })
+
+  it.each([
+    ['no list', { status: 200, headers: { 'content-type': mediaTypes.ociIndex }, body: '{"manifests":{}}' }],
+    ['malformed entries', index([{ ...sbom, digest: 'sha256:../../x' }])],
+  ])('are an error with %s', async (_what, answer) => {
+    const [repository] = await start(() => answer)
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'INVALID_MANIFEST' })
+  })
+
+  it('that link elsewhere, or without end, are an error', async () => {
+    for (const link of [
+      '<http://127.0.0.1:1/>; rel="next"',
+      `</v2/a/referrers/${subject.digest}>; rel="next"`,
+    ]) {
+      const [repository] = await start(() => index([sbom], { link }))
+      await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE' })
+    }
+  })
+
+  it('are wanted in no other way, if the user says so', async () => {
+    const [repository] = await start(() => ({ status: 404 }), { referrers: 'api' })
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
+describe('referrers in a tag', () => {
+  it.each([404, 405, 501])('are looked for where the API answers %d, which is remembered', async (status) => {
+    const [repository, server] = await start(({ url }) =>
+      url.includes('/referrers/') ? { status } : index([sbom, signature]),
+    )
+    expect(await referrersOf(repository, subject, 'test/sbom')).toEqual([sbom])
+    expect(await referrersOf(repository, subject)).toEqual([sbom, signature])
+    expect(server.lines.map((line) => line.split('?')[0])).toEqual([
+      `GET /v2/a/referrers/${subject.digest}`,
+      `GET /v2/a/manifests/${tag}`,
+      `GET /v2/a/manifests/${tag}`,
+    ])
+  })
+
+  it('are looked for where every path has an answer, which is not remembered', async () => {
+    const page: Answer = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }
+    const [repository, server] = await start(() => page)
+    expect(await referrersOf(repository, subject)).toEqual([])
+    await referrersOf(repository, subject)
+    expect(server.lines.filter((line) => line.includes('/referrers/'))).toHaveLength(2)
+  })
+
+  it('are none if the tag is the subject itself, or no index', async () => {
+    const { bytes, descriptor } = nodes.node('m1')
+    const own: Answer = { status: 200, headers: { 'content-type': descriptor.mediaType }, body: bytes }
+    const [image] = await start(() => own, { referrers: 'tag-schema' })
+    expect(await referrersOf(image, subject)).toEqual([])
+    const nested = graph({ list: ['m1'], m1: ['config'] }).node('list')
+    const self: Answer = { status: 200, headers: { 'content-type': mediaTypes.ociIndex }, body: nested.bytes }
+    const [list] = await start(() => self, { referrers: 'tag-schema' })
+    expect(await referrersOf(list, nested.descriptor)).toEqual([])
+  })
+
+  it('are not taken for none when the registry fails', async () => {
+    const [repository] = await start(() => ({ status: 500 }), { referrers: 'tag-schema' })
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE' })
+    await expect(push(repository, 'sbom')).rejects.toMatchObject({ code: 'RESPONSE' })
+  })
+
+  it('have a tag of at most 64 digits', () => {
+    expect(referrersTag(`sha256:${'a'.repeat(64)}`)).toBe(`sha256-${'a'.repeat(64)}`)
+    expect(referrersTag(`sha512:${'a'.repeat(128)}`)).toBe(`sha512-${'a'.repeat(64)}`)
+  })
+})
+
+describe('a manifest with a subject', () => {
+  it('is listed by a registry that says so, and not by us', async () => {
+    const [repository, server] = await start(({ method }) => ({
+      status: method === 'PUT' ? 201 : 404,
+      headers: { 'oci-subject': subject.digest },
+    }))
+    await push(repository, 'sbom')
+    expect(server.lines).toEqual([
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+      `PUT /v2/a/manifests/${sbom.digest}`,
+    ])
+  })
+
+  it('is added to the list that was there, and the old list is deleted', async () => {
+    const store = tagStore()
+    const [repository, server] = await start(store.handler)
+    await push(repository, 'sbom')
+    expect(store.tagged()).toEqual([sbom])
+    await repository.pushReference(nodes.descriptor('signature'), nodes.node('signature').bytes, 'v1')
+    expect(store.tagged()).toEqual([sbom, signature])
+    expect(server.lines.filter((line) => line.startsWith('DELETE'))).toHaveLength(1)
+    expect([...store.manifests.values()].filter(({ type }) => type === mediaTypes.ociIndex)).toHaveLength(2)
+    expect(await referrersOf(repository, subject)).toEqual([sbom, signature])
+  })
+
+  it('that is listed already changes nothing', async () => {
+    const store = tagStore()
+    const [repository, server] = await start(store.handler)
+    await push(repository, 'sbom')
+    const before = server.requests.length
+    await repository.push(sbom, contentOf(nodes.node('sbom').bytes), { existing: 'replace' })
+    expect(server.lines.slice(before)).toEqual([
+      `PUT /v2/a/manifests/${sbom.digest}`,
+      `GET /v2/a/manifests/${tag}`,
+    ])
+  })
+
+  it('is not lost among others that are pushed at the same time', async () => {
+    const many = graph(
+      Object.fromEntries([
+        ['m1', ['config']],
+        ...Array.from({ length: 10 }, (_, count) => [
+          `r${count}`,
+          { children: ['config'], subject: 'm1', artifactType: `test/${count}` },
+        ]),
+      ]),
+    )
+    const store = tagStore()
+    const [repository] = await start(store.handler)
+    const names = many.names.filter((name) => name.startsWith('r'))
+    await Promise.all(
+      names.map((name) => repository.push(many.descriptor(name), contentOf(many.node(name).bytes))),
+    )
+    expect(
+      store
+        .tagged()
+        ?.map(({ digest }) => digest)
+        .sort(),
+    ).toEqual(names.map((name) => many.descriptor(name).digest).sort())
+  })
+
+  it('is pushed also where old lists cannot be deleted: one warning, and no second attempt', async () => {
+    const store = tagStore(405)
+    const [repository, server] = await start(store.handler)
+    const events: CopyEvent[] = []
+    for (const name of ['sbom', 'signature']) await push(repository, name, (event) => events.push(event))
+    expect(store.tagged()).toEqual([sbom, signature])
+    expect(events.filter(({ type }) => type === 'warning')).toHaveLength(1)
+    const third = graph({ m1: ['config'], third: { children: ['config'], subject: 'm1' } }).node('third')
+    await repository.push(third.descriptor, contentOf(third.bytes))
+    expect(server.lines.filter((line) => line.startsWith('DELETE'))).toHaveLength(1)
+  })
+
+  it('never costs the subject, where the tag of the list resolves to it', async () => {
+    const { bytes, descriptor } = nodes.node('m1')
+    const store = tagStore()
+    const [repository, server] = await start((request, response) =>
+      request.method === 'GET' && request.url.endsWith(tag)
+        ? { status: 200, headers: { 'content-type': descriptor.mediaType }, body: bytes }
+        : store.handler(request, response),
+    )
+    await push(repository, 'sbom')
+    expect(server.lines.filter((line) => line.startsWith('DELETE'))).toEqual([])
+    expect(store.tagged()).toEqual([sbom])
+  })
+
+  it('that is deleted leaves the list, and the last one takes the list with it', async () => {
+    const store = tagStore()
+    const [repository] = await start(store.handler)
+    for (const name of ['sbom', 'signature']) await push(repository, name)
+    await repository.delete(nodes.descriptor('sbom'))
+    expect(store.tagged()).toEqual([signature])
+    await repository.delete(nodes.descriptor('signature'))
+    expect(store.manifests.size).toBe(0)
+  })
+
+  it('stays in the list if it cannot be deleted', async () => {
+    const store = tagStore(405)
+    const [repository] = await start(store.handler)
+    await push(repository, 'sbom')
+    await expect(repository.delete(sbom)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect(store.tagged()).toEqual([sbom])
+  })
+
+  it('is listed in a tag too, if the user says so', async () => {
+    const store = tagStore()
+    const [repository] = await start(
+      async (request, response) => ({
+        ...(await store.handler(request, response)),
+        status: request.method === 'PUT' ? 201 : 404,
+        headers: { 'oci-subject': subject.digest },
+      }),
+      { referrers: 'tag-schema' },
+    )
+    await push(repository, 'sbom')
+    expect(store.tagged()).toEqual([sbom])
+  })
+})
