@@ -140,19 +140,19 @@ function refuseImpossible(
 
 /** The root goes over with its first tag in one request where the destination can do that; the other tags follow. */
 async function copyTagged(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
-  const [first, ...others] = tags
+  const [first] = tags
   if (first === undefined || run.workshop.destination.pushReference === undefined) {
     await run.fold(root)
     return tagAll(root, tags, run)
   }
-  let isTagged = false
+  const written: string[] = []
   const writeRoot: WriteManifest = async (place, bytes) => {
     await pushTagged(place, bytes, first, run)
-    isTagged = true
+    written.push(first)
     return 'copied'
   }
   await run.fold(root, { writeRoot })
-  await tagAll(root, isTagged ? others : tags, run)
+  await tagAll(root, tags.slice(written.length), run)
 }
 
 async function pushTagged(place: Place, bytes: Uint8Array, tag: string, { workshop }: Run): Promise<void> {

@@ -45,7 +45,7 @@ export async function buildGraph(
   root: Descriptor,
   options: BuildGraphOptions = {},
 ): Promise<ContentGraph> {
-  const { referrers = source.predecessors !== undefined, maxNodes = defaultMaxNodes } = options
+  const { referrers = source.predecessors !== undefined, maxNodes } = options
   const builder = new Builder(root)
   const seen = new SeenNodes(maxNodes)
   const open = [root]
@@ -53,23 +53,26 @@ export async function buildGraph(
     for await (const node of walkOn(source, at, seen, options)) {
       builder.add(node)
       if (!referrers || node.facts === undefined) continue
-      for await (const referrer of referrersOf(source, node.descriptor, options)) {
-        if (open.push(referrer) > maxNodes) throw new SizeExceedsLimitError(`more than ${maxNodes} referrers`)
-      }
+      for (const referrer of await referrersOf(source, node.descriptor, options)) open.push(referrer)
     }
   }
   return builder.graph
 }
 
-async function* referrersOf(
+async function referrersOf(
   source: Source,
   manifest: Descriptor,
-  { signal, onEvent }: BuildGraphOptions,
-): AsyncGenerator<Descriptor> {
+  { signal, onEvent, maxNodes = defaultMaxNodes }: BuildGraphOptions,
+): Promise<readonly Descriptor[]> {
   if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
+  const found: Descriptor[] = []
   for await (const { descriptor, edge } of source.predecessors(manifest, { signal, onEvent })) {
-    if (edge === 'subject') yield descriptor
+    if (edge === 'subject') found.push(descriptor)
+    if (found.length > maxNodes) {
+      throw new SizeExceedsLimitError(`${manifest.digest} has more than ${maxNodes} referrers`)
+    }
   }
+  return found
 }
 
 class Builder {

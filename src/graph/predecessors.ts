@@ -27,20 +27,30 @@ export async function* walkPredecessors(
   node: Descriptor,
   options: PredecessorsOptions = {},
 ): AsyncGenerator<WalkedPredecessor> {
-  const { maxDepth = defaultMaxDepth, maxNodes, signal, onEvent } = options
-  if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
+  const { maxDepth = defaultMaxDepth, maxNodes } = options
   const seen = new SeenNodes(maxNodes)
   seen.add(node)
   let level: readonly Descriptor[] = [node]
   for (let depth = 1; level.length > 0; depth++) {
     const next: Descriptor[] = []
-    for (const of of level) {
-      for await (const { descriptor, edge } of source.predecessors(of, { signal, onEvent })) {
-        if (seen.add(descriptor)) next.push(descriptor)
-        yield { descriptor, edge, of, depth }
-      }
+    for await (const found of edgesAbove(source, level, options)) {
+      if (seen.add(found.descriptor)) next.push(found.descriptor)
+      yield { ...found, depth }
     }
     if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels high`)
     level = next
+  }
+}
+
+async function* edgesAbove(
+  source: Source,
+  level: readonly Descriptor[],
+  { signal, onEvent }: PredecessorsOptions,
+): AsyncGenerator<Omit<WalkedPredecessor, 'depth'>> {
+  if (source.predecessors === undefined) throw new UnsupportedError('the source has no ability predecessors')
+  for (const of of level) {
+    for await (const { descriptor, edge } of source.predecessors(of, { signal, onEvent })) {
+      yield { descriptor, edge, of }
+    }
   }
 }

@@ -112,7 +112,7 @@ async function readLevel(
   const types = options.manifestTypes ?? source.manifestTypes ?? standardManifestTypes
   try {
     return await Promise.all(
-      level.map(({ descriptor, edge }) => {
+      level.map(async ({ descriptor, edge }) => {
         if (!types.isManifest(descriptor.mediaType)) return { descriptor, depth, successors: [] }
         return queue.add(() => readManifest({ descriptor, edge }, depth, types, reading))
       }),

@@ -146,7 +146,8 @@ describe('a copy with slow ends, failures and aborts', () => {
         await delay(10)
         expect(unreliable.callsAfterEnd).toBe(0)
         if (controller.signal.aborted && error !== undefined) expect(error).toBe(reason)
-        ends[error === undefined ? 'done' : controller.signal.aborted ? 'aborted' : 'failed'] += 1
+        const failure = controller.signal.aborted ? 'aborted' : 'failed'
+        ends[error === undefined ? 'done' : failure] += 1
         await expectNoHoles(drawing, destination)
       }),
     )
