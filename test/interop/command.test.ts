@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { runCommand } from '../cli/command.ts'
-import { describePeers, samplePath, startDistribution, startDockerRegistry } from '../support/peers.ts'
+import { startDistribution, startDockerRegistry } from '../support/peer-registries.ts'
+import { describePeers, samplePath } from '../support/peers.ts'
 import { newFolder } from './folder.ts'
 import { expectSampleGraph, sampleDigest } from './layout-files.ts'
 import { peerCopy } from './peer-copy.ts'
@@ -48,10 +49,10 @@ describePeers(
       await using registry = await startDockerRegistry({ user })
       const args = ['cp', '--quiet', '--format=json', ...login('to')]
       const copied = [`oci:${samplePath()}:single`, `${registry.host}/image:v1`]
-      const first = JSON.parse((await runCommand([...args, ...copied])).stdout)
+      const first: Report = JSON.parse((await runCommand([...args, ...copied])).stdout)
       expect(first.descriptor.digest).toBe(await sampleDigest('single'))
       expect(first.totals.bytes).toBe(await sizeOfSingle())
-      const second = JSON.parse((await runCommand([...args, ...copied])).stdout)
+      const second: Report = JSON.parse((await runCommand([...args, ...copied])).stdout)
       expect(second.totals).toMatchObject({ bytes: 0, nodes: { copy: 0 } })
     })
 
@@ -76,9 +77,19 @@ describePeers(
   },
 )
 
+/** What is looked at in a report. */
+interface Report {
+  readonly descriptor: { readonly digest: string }
+  readonly totals: { readonly bytes: number; readonly nodes: { readonly copy: number } }
+}
+
+interface Sized {
+  readonly size: number
+}
+
 async function sizeOfSingle(): Promise<number> {
   const digest = await sampleDigest('single')
   const bytes = await readFile(join(samplePath(), 'blobs', digest.replace(':', '/')))
-  const { config, layers } = JSON.parse(bytes.toString())
-  return [config, ...layers].reduce((sum: number, { size }) => sum + size, bytes.length)
+  const manifest: { readonly config: Sized; readonly layers: readonly Sized[] } = JSON.parse(bytes.toString())
+  return [manifest.config, ...manifest.layers].reduce((sum, { size }) => sum + size, bytes.length)
 }

@@ -11,6 +11,7 @@ const common: Lacks = ['tag-blobs', 'free-tags', 'containers']
 const lacks: Readonly<Record<string, Lacks>> = {
   'docker-registry': ['sha384', 'sha512', 'own-types', 'artifact-manifests', 'untag'],
   'distribution v3': ['sha384', 'sha512', 'own-types', 'artifact-manifests'],
+  'go-containerregistry': ['sha384', 'sha512', 'tags-of-deleted', 'artifact-types'],
 }
 
 for (const kind of foreignRegistries) {

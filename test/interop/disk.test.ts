@@ -89,8 +89,7 @@ function onDisk(kept: string, script: string): Promise<RunResult> {
   const prelude = `set -eu
     mkdir "$disk"
     cp_sample() { "$node" "$main" cp --quiet "oci:$sample:$1" "$2" >"$kept/stdout"; }`
-  const after = `\n`
-  return run('unshare', ['--mount', 'bash', '-c', `${prelude}\n${script}${after}`], {
+  return run('unshare', ['--mount', 'bash', '-c', `${prelude}\n${script}`], {
     environment: {
       disk: join(kept, 'disk'),
       kept,
@@ -125,14 +124,13 @@ async function expectNothingHalfWritten(layout: string): Promise<void> {
   }
 }
 
+interface Tagged {
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
 async function tagsIn(layout: string): Promise<string[]> {
   const index = await readFile(join(layout, 'index.json'), 'utf8').catch(() => '{"manifests":[]}')
-  const { manifests } = JSON.parse(index)
-  return manifests
-    .map(
-      ({ annotations }: { annotations?: Record<string, string> }) =>
-        annotations?.['org.opencontainers.image.ref.name'],
-    )
-    .filter((name: string | undefined) => name !== undefined)
-    .sort()
+  const { manifests }: { readonly manifests: readonly Tagged[] } = JSON.parse(index)
+  const names = manifests.map(({ annotations }) => annotations?.['org.opencontainers.image.ref.name'])
+  return names.filter((name) => name !== undefined).sort()
 }

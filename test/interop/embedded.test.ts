@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, it } from 'vitest'
-import { describePeers, samplePath, type PeerRegistry } from '../support/peers.ts'
+import type { PeerRegistry } from '../support/peer-registries.ts'
+import { describePeers, samplePath } from '../support/peers.ts'
 import { newFolder } from './folder.ts'
 import { expectSampleGraph, sampleDigest } from './layout-files.ts'
 import { copiers, peerCopy, type Copier, type Spot } from './peer-copy.ts'

@@ -5,9 +5,9 @@ import {
   startDistribution,
   startDockerRegistry,
   startGgcrRegistry,
-  type Peer,
   type PeerRegistry,
-} from '../support/peers.ts'
+} from '../support/peer-registries.ts'
+import type { Peer } from '../support/peers.ts'
 import { newFolder } from './folder.ts'
 
 /** A registry that tests run against. */

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { mediaTypes } from '../../../src/content/media-types.ts'
 import { graph } from '../../support/graph.ts'
 import { edgesOf, expectRefusal, referrersOf, unknown, type Suite } from './support.ts'
 
@@ -21,6 +22,10 @@ export function edgeSuite({ target, lacks }: Suite): void {
     expect(all.map(({ digest }) => digest).sort()).toEqual(
       [nodes.descriptor('sbom').digest, nodes.descriptor('signature').digest].sort(),
     )
+    if (lacks('artifact-types')) {
+      const types = all.map(({ artifactType }) => artifactType)
+      return expect(types).toEqual([mediaTypes.ociConfig, mediaTypes.ociConfig])
+    }
     expect(await referrersOf(target(), nodes.descriptor('m1'), sbom)).toEqual([
       { ...nodes.descriptor('sbom'), artifactType: sbom, annotations: { made: 'today' } },
     ])

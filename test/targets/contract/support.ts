@@ -10,7 +10,8 @@ import { graph, type TestGraph } from '../../support/graph.ts'
 /**
  * What a foreign registry may refuse. For each of these that is declared, the suite asserts the refusal; what is not
  * declared must work. `containers`: a registry knows referrers, but not which index contains a manifest.
- * `free-tags`: a tag must follow the grammar of the distribution-spec.
+ * `free-tags`: a tag must follow the grammar of the distribution-spec. `tags-of-deleted`: the tags of a deleted manifest
+ * stay. `artifact-types`: referrers are listed with the media type of their config as artifact type.
  */
 export type Lack =
   | 'tag-blobs'
@@ -21,6 +22,8 @@ export type Lack =
   | 'untag'
   | 'delete-manifests'
   | 'delete-blobs'
+  | 'tags-of-deleted'
+  | 'artifact-types'
   | 'containers'
   | 'free-tags'
   | 'fetch-reference'
