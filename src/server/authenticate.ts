@@ -1,16 +1,20 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { compare } from 'bcryptjs'
 import PQueue from 'p-queue'
 import { UnsupportedError } from '../errors.ts'
+import { matchesHash } from './bcrypt.ts'
 import { refusal } from './errors.ts'
 import type { Answer } from './exchange.ts'
 
-/** Checks the Authorization header of a request: undefined for one that may pass, else its refusal. */
-export type Authenticator = (authorization: string | undefined) => Promise<Answer | undefined>
+/** Checks the Authorization header of a request from an address: undefined for one that may pass, else its refusal. */
+export type Authenticator = (
+  authorization: string | undefined,
+  address: string | undefined,
+) => Promise<Answer | undefined>
 
 /**
  * Basic authentication by the text of an htpasswd file whose hashes are of bcrypt. Each password is hashed once; then
- * it is known by a keyed hash. Unknown users cost as much time as known ones.
+ * it is known by a keyed hash. Unknown users cost as much time as known ones. No address can have many guesses wait,
+ * and those of one that has few come first.
  * Error: UNSUPPORTED for another kind of hash, and for a file that names no user.
  */
 export function createAuthenticator(htpasswd: string): Authenticator {
@@ -19,26 +23,28 @@ export function createAuthenticator(htpasswd: string): Authenticator {
   if (decoy === undefined) throw new UnsupportedError('the htpasswd file names no user')
   const key = randomBytes(32)
   const verified = new Map<string, Promise<boolean>>()
-  const queue = new PQueue({ concurrency: 1 })
-  const check = async ({ user, password }: Credentials): Promise<boolean> => {
-    const matches = await compare(password, users.get(user) ?? decoy)
+  const check = takeTurns(async ({ user, password }) => {
+    const matches = await matchesHash(password, users.get(user) ?? decoy)
     return matches && users.has(user)
-  }
-  return async (authorization) => {
+  })
+  return async (authorization, address = '') => {
     const credentials = parseBasic(authorization)
     if (credentials === undefined) return unauthorized()
     const id = createHmac('sha256', key)
       .update(`${credentials.user}:${credentials.password}`)
       .digest('base64')
-    const known = verified.get(id)
-    if (known === undefined && queue.size >= maxWaiting) {
+    const checking = verified.get(id) ?? check(credentials, address)
+    if (checking === undefined) {
       return refusal(429, 'TOOMANYREQUESTS', 'too many logins at a time', { 'Retry-After': '1' })
     }
-    const checking = known ?? queue.add(() => check(credentials))
     verified.set(id, checking)
-    if (await checking) return undefined
-    verified.delete(id)
-    return unauthorized()
+    let isRight = false
+    try {
+      isRight = await checking
+    } finally {
+      if (!isRight) verified.delete(id)
+    }
+    return isRight ? undefined : unauthorized()
   }
 }
 
@@ -47,11 +53,37 @@ interface Credentials {
   readonly password: string
 }
 
-/** Hashing takes a tenth of a second of the only thread. */
-const maxWaiting = 64
+/** Hashing takes a tenth of a second and more. */
+const maxGuessesPerAddress = 16
+const maxWaiting = 256
 
 /** bcrypt reads no more of a password, so that longer ones would match by their beginning. */
 const maxPasswordBytes = 72
+
+type Check = (credentials: Credentials) => Promise<boolean>
+
+/** One check at a time; undefined where too many wait. */
+function takeTurns(
+  check: Check,
+): (credentials: Credentials, address: string) => Promise<boolean> | undefined {
+  const queue = new PQueue({ concurrency: 1 })
+  const guesses = new Map<string, number>()
+  return (credentials, address) => {
+    const others = guesses.get(address) ?? 0
+    if (others >= maxGuessesPerAddress || queue.size >= maxWaiting) return undefined
+    guesses.set(address, others + 1)
+    return queue
+      .add(() => check(credentials), { priority: -others })
+      .finally(() => {
+        const left = (guesses.get(address) ?? 1) - 1
+        if (left === 0) guesses.delete(address)
+        else guesses.set(address, left)
+      })
+  }
+}
+
+/** The cost is an exponent: at 16 a guess takes seconds, and beyond it nobody could log in. */
+const bcryptHash = /^\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/
 
 function parseHtpasswd(text: string): ReadonlyMap<string, string> {
   const users = new Map<string, string>()
@@ -60,9 +92,9 @@ function parseHtpasswd(text: string): ReadonlyMap<string, string> {
     if (entry === '' || entry.startsWith('#')) continue
     const colon = entry.indexOf(':')
     const hash = entry.slice(colon + 1)
-    if (colon < 1 || !/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash)) {
+    if (colon < 1 || !bcryptHash.test(hash)) {
       throw new UnsupportedError(
-        `line ${index + 1} of the htpasswd file is not "user:hash" with a hash of bcrypt (htpasswd -B writes such)`,
+        `line ${index + 1} of the htpasswd file is not "user:hash" with a hash of bcrypt at a cost from 4 to 16 (htpasswd -B writes such)`,
       )
     }
     users.set(entry.slice(0, colon), hash)

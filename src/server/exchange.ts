@@ -7,7 +7,7 @@ import type { UploadSessions } from './upload-sessions.ts'
 
 /** What bounds the work that one request can cause. */
 export interface RegistryLimits {
-  readonly maxManifestBytes: number
+  readonly maxMetadataBytes: number
   readonly maxBlobBytes: number
   readonly referrersPageSize: number
 }
@@ -23,6 +23,8 @@ export interface Exchange {
   /** Aborts when the client has gone or the registry closes. */
   readonly signal: AbortSignal
   readonly store: RegistryStore
+  /** The names in the store, as they were some seconds ago at most. */
+  readonly recentNames: () => Promise<readonly string[]>
   readonly uploads: UploadSessions
   readonly limits: RegistryLimits
 }

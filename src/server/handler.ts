@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { defaultMaxMetadataBytes } from '../content/verify.ts'
 import { UnreachableError } from '../errors.ts'
 import { createAuthenticator, type Authenticator } from './authenticate.ts'
+import { cachedNames } from './cached-names.ts'
 import { answerError, refusal } from './errors.ts'
 import { hasBrokenOff, type Answer, type Exchange, type RegistryLimits } from './exchange.ts'
 import { answerRoute, isReading, parseRoute } from './routes.ts'
-import { discardBody, send, type Peer } from './send.ts'
+import { discardBody, isTurnOfStore, send, type Peer } from './send.ts'
 import type { RegistryStore } from './store.ts'
 import { UploadSessions } from './upload-sessions.ts'
 
@@ -27,14 +29,14 @@ export interface RegistryHandlerOptions {
   readonly htpasswd?: string | undefined
   /** Refuses all that writes. @default false */
   readonly readOnly?: boolean | undefined
-  /** @default 4 MiB */
-  readonly maxManifestBytes?: number | undefined
+  /** The largest manifest that is taken. @default 4 MiB */
+  readonly maxMetadataBytes?: number | undefined
   /** @default no limit */
   readonly maxBlobBytes?: number | undefined
   /** How many uploads may be unfinished at a time. @default 1000 */
   readonly maxUploads?: number | undefined
-  /** How long an upload may lie unused, in milliseconds. @default one hour */
-  readonly uploadTimeout?: number | undefined
+  /** How long an upload may lie unused. @default one hour */
+  readonly uploadTimeoutMilliseconds?: number | undefined
   /** How many referrers one answer has at most. @default 100 */
   readonly referrersPageSize?: number | undefined
   /** Hears of each request when it is over, synchronously; it must not throw. */
@@ -80,6 +82,7 @@ export function createRegistryHandler(
 
 interface Registry {
   readonly store: RegistryStore
+  readonly recentNames: () => Promise<readonly string[]>
   readonly uploads: UploadSessions
   readonly limits: RegistryLimits
   readonly readOnly: boolean
@@ -92,16 +95,17 @@ interface Connection extends Peer {
 }
 
 function createRegistry(store: RegistryStore, options: RegistryHandlerOptions): Registry {
-  const { htpasswd, readOnly = false, maxUploads, uploadTimeout, onRequest } = options
+  const { htpasswd, readOnly = false, maxUploads, uploadTimeoutMilliseconds, onRequest } = options
   const {
-    maxManifestBytes = defaultMaxMetadataBytes,
+    maxMetadataBytes = defaultMaxMetadataBytes,
     maxBlobBytes = Infinity,
     referrersPageSize = 100,
   } = options
   return {
     store,
-    uploads: new UploadSessions({ directory: store.spoolDirectory, maxUploads, uploadTimeout }),
-    limits: { maxManifestBytes, maxBlobBytes, referrersPageSize },
+    recentNames: cachedNames(store),
+    uploads: new UploadSessions({ directory: store.spoolDirectory, maxUploads, uploadTimeoutMilliseconds }),
+    limits: { maxMetadataBytes, maxBlobBytes, referrersPageSize },
     readOnly,
     authenticate: htpasswd === undefined ? async () => undefined : createAuthenticator(htpasswd),
     onRequest,
@@ -115,6 +119,10 @@ async function serveRequest(registry: Registry, connection: Connection): Promise
   const started = performance.now()
   response.on('close', () => {
     if (!response.writableFinished) controller.abort(new UnreachableError('the client has gone'))
+  })
+  response.on('timeout', (socket: Socket) => {
+    if (isTurnOfStore(connection)) socket.setTimeout(socket.timeout ?? 0)
+    else socket.destroy()
   })
   // Writing to a client that has gone; the close event tells of it.
   response.on('error', () => undefined)
@@ -155,8 +163,8 @@ async function answerRequest(registry: Registry, connection: Connection): Promis
 }
 
 async function answer(registry: Registry, { request, controller }: Connection): Promise<Answer> {
-  const { store, uploads, limits, readOnly } = registry
-  const refused = await registry.authenticate(request.headers.authorization)
+  const { store, recentNames, uploads, limits, readOnly } = registry
+  const refused = await registry.authenticate(request.headers.authorization, request.socket.remoteAddress)
   if (refused !== undefined) return refused
   const [path, query] = splitUrl(request.url ?? '')
   const route = parseRoute(path)
@@ -168,6 +176,7 @@ async function answer(registry: Registry, { request, controller }: Connection): 
     query: new URLSearchParams(query),
     signal: controller.signal,
     store,
+    recentNames,
     uploads,
     limits,
   }

@@ -17,7 +17,7 @@ export interface LayoutStoreOptions {
  * The image layouts of a folder: each is the repository that its relative path names, and a push makes new ones. A
  * folder that is a layout itself is one repository, under its own name in the letters of a legal one.
  * Symbolic links are not followed. Error of `open`: INVALID_REFERENCE for a name with a part that stands for
- * something else in a layout (`blobs`, `ingest`, `index.json`, `oci-layout`).
+ * something else in a layout (`blobs`, `ingest`, `oci-layout`, `index.json` and all that begins with it).
  */
 export function layoutStore(directory: string, options: LayoutStoreOptions = {}): RegistryStore {
   const root = resolve(directory)
@@ -27,7 +27,7 @@ export function layoutStore(directory: string, options: LayoutStoreOptions = {})
     async open(name, { create = false } = {}) {
       if (await isLayout(root)) return name === ownName(root) ? openLayout(root, true) : undefined
       const parts = name.split('/')
-      if (parts.some((part) => reserved.has(part))) {
+      if (parts.some(isReserved)) {
         throw new InvalidReferenceError(
           `${name} cannot be a folder of layouts: part of it is a name inside them`,
         )
@@ -45,9 +45,16 @@ export function layoutStore(directory: string, options: LayoutStoreOptions = {})
 }
 
 /** A layout in a layout would be possible under `blobs`, and would break it under the others. */
-const reserved: ReadonlySet<string> = new Set(['blobs', 'ingest', 'index.json', 'oci-layout'])
+const reserved: ReadonlySet<string> = new Set(['blobs', 'ingest', 'oci-layout'])
 const maxOpenLayouts = 1000
 const maxFolders = 100_000
+/** A folder of somebody else's, which must not hide all the others. */
+const forbidden = ['EACCES', 'EPERM']
+
+/** Beside index.json are its locks. */
+function isReserved(part: string): boolean {
+  return reserved.has(part) || part.startsWith('index.json')
+}
 
 interface OpenLayout {
   readonly layout: OciLayout
@@ -84,7 +91,7 @@ async function findLayouts(root: string, signal: AbortSignal | undefined): Promi
     for (const entry of await readFolder(join(root, name))) {
       const inner = name === '' ? entry.name : `${name}/${entry.name}`
       if (entry.isFile() && entry.name === 'oci-layout') found.push(name)
-      else if (entry.isDirectory() && !reserved.has(entry.name) && isRepository(inner)) folders.push(inner)
+      else if (entry.isDirectory() && !isReserved(entry.name) && isRepository(inner)) folders.push(inner)
     }
   }
   return found
@@ -116,7 +123,7 @@ async function readFolder(path: string): Promise<readonly Dirent[]> {
   try {
     return await readdir(path, { withFileTypes: true })
   } catch (error) {
-    if (isFileError(error, 'ENOENT', 'ENOTDIR')) return []
+    if (isFileError(error, 'ENOENT', 'ENOTDIR', ...forbidden)) return []
     throw error
   }
 }

@@ -46,7 +46,7 @@ export async function pushManifest(exchange: Exchange): Promise<Answer> {
   if (wanted !== null && !isDigest(wanted)) return refusal(400, 'DIGEST_INVALID', 'not a digest')
   const bytes = await readBody(exchange)
   if (bytes === undefined) {
-    return refusal(413, 'MANIFEST_INVALID', `a manifest may have ${limits.maxManifestBytes} bytes at most`)
+    return refusal(413, 'MANIFEST_INVALID', `a manifest may have ${limits.maxMetadataBytes} bytes at most`)
   }
   const digest = digestOf(bytes, wanted === null ? 'sha256' : parseDigest(wanted).algorithm)
   if (wanted !== null && wanted !== digest) {
@@ -105,12 +105,12 @@ async function store(pushed: PushedManifest): Promise<Answer> {
 }
 
 async function readBody({ request, limits }: Exchange): Promise<Uint8Array | undefined> {
-  if ((bodySize(request) ?? 0) > limits.maxManifestBytes) return undefined
+  if ((bodySize(request) ?? 0) > limits.maxMetadataBytes) return undefined
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of bodyOf(request)) {
     size += chunk.length
-    if (size > limits.maxManifestBytes) return undefined
+    if (size > limits.maxMetadataBytes) return undefined
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -123,7 +123,7 @@ function readFacts({ target, descriptor, bytes, limits }: PushedManifest): Manif
     return `the Content-Type must be one of ${manifestTypes.mediaTypes.join(', ')}`
   }
   try {
-    return manifestTypes.read(descriptor, bytes, { maxBytes: limits.maxManifestBytes })
+    return manifestTypes.read(descriptor, bytes, { maxBytes: limits.maxMetadataBytes })
   } catch (error) {
     const isRefused =
       error instanceof InvalidManifestError ||

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { UnreachableError } from '../errors.ts'
 import { createRegistryHandler, type RegistryHandler, type RegistryHandlerOptions } from './handler.ts'
@@ -12,10 +12,8 @@ export interface ServeOptions extends RegistryHandlerOptions {
   readonly port?: number | undefined
   /** Certificate and key in PEM; with them, HTTPS. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined
-  /** How long a connection may stand still in the middle of a request, in milliseconds. @default five minutes */
-  readonly idleTimeout?: number | undefined
-  /** Puts something around the handler of all requests. @default nothing */
-  readonly wrap?: ((handler: RequestListener) => RequestListener) | undefined
+  /** How long a client may stand still in the middle of a request; the store may take its time. @default five minutes */
+  readonly idleTimeoutMilliseconds?: number | undefined
 }
 
 /** A registry that listens. */
@@ -35,13 +33,12 @@ export interface RunningRegistry {
  * Errors: UNREACHABLE where it cannot listen, UNSUPPORTED for an htpasswd text with hashes of another kind than bcrypt.
  */
 export async function serve(store: RegistryStore, options: ServeOptions = {}): Promise<RunningRegistry> {
-  const { host = '127.0.0.1', port = 0, tls, idleTimeout = 5 * 60 * 1000, wrap } = options
+  const { host = '127.0.0.1', port = 0, tls, idleTimeoutMilliseconds = 5 * 60 * 1000 } = options
   const handler = createRegistryHandler(store, options)
-  const listener = wrap === undefined ? handler : wrap(handler)
-  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
+  const server = tls === undefined ? createServer(handler) : createTlsServer(tls, handler)
   // An upload may take hours; what stands still ends.
   server.requestTimeout = 0
-  server.timeout = idleTimeout
+  server.timeout = idleTimeoutMilliseconds
   const bound = await listen(server, host, port)
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => (closing ??= closeAll(server, handler))

@@ -4,6 +4,7 @@ import { contentOf, type Content } from '../content/content.ts'
 import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
 import type { SignalOptions } from '../events.ts'
 import { openRegularFile, readChunks } from '../targets/read-file.ts'
+import { spoolFile, type Spool } from './spool.ts'
 
 /**
  * An upload that was begun and is not finished. The bytes that have come are in a file, in a folder of its own that
@@ -13,16 +14,16 @@ export class UploadSession {
   readonly id: string
   /** The repository that the upload belongs to. */
   readonly name: string
-  readonly #directory: string
+  readonly #spool: Spool
   #folder: string | undefined
   #offset = 0
   #isBusy = false
   #isDropped = false
 
-  constructor(id: string, name: string, directory: string) {
+  constructor(id: string, name: string, spool: Spool) {
     this.id = id
     this.name = name
-    this.#directory = directory
+    this.#spool = spool
   }
 
   /** How many bytes have been received. */
@@ -32,6 +33,11 @@ export class UploadSession {
 
   get isBusy(): boolean {
     return this.#isBusy
+  }
+
+  /** It was ended by another request, or for its age. */
+  get isDropped(): boolean {
+    return this.#isDropped
   }
 
   /** Runs an action that no other may overlap; undefined, and the action not run, while another runs or after `drop`. */
@@ -47,7 +53,8 @@ export class UploadSession {
   }
 
   /**
-   * Appends what a body yields, in large writes. What came before a body broke off is kept, and counts.
+   * Appends what a body yields, in large writes. What came before a body broke off is kept, and counts. Ends at the
+   * next chunk when the upload is dropped.
    * Error: SIZE_EXCEEDS_LIMIT where the whole would have more than `maxBytes`.
    */
   async append(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<void> {
@@ -61,6 +68,7 @@ export class UploadSession {
     }
     try {
       for await (const chunk of body) {
+        if (this.#isDropped) return
         if (this.#offset + batched + chunk.length > maxBytes) throw tooLarge(maxBytes)
         batch.push(chunk)
         batched += chunk.length
@@ -78,7 +86,7 @@ export class UploadSession {
   /** All that has been received. Not verified. */
   content({ signal }: SignalOptions = {}): Content {
     if (this.#folder === undefined) return contentOf(new Uint8Array())
-    const file = join(this.#folder, fileName)
+    const file = join(this.#folder, spoolFile)
     const read = async function* (offset: number): AsyncGenerator<Uint8Array> {
       const opened = await openRegularFile(file, fs)
       if (opened === undefined) throw new NotFoundError(`${file} is gone`)
@@ -94,10 +102,9 @@ export class UploadSession {
   }
 
   async #open(): Promise<fs.FileHandle> {
-    if (this.#folder !== undefined) return fs.open(join(this.#folder, fileName), 'r+')
-    await fs.mkdir(this.#directory, { recursive: true })
-    this.#folder = await fs.mkdtemp(join(this.#directory, '.upload-'))
-    return fs.open(join(this.#folder, fileName), 'wx')
+    if (this.#folder !== undefined) return fs.open(join(this.#folder, spoolFile), 'r+')
+    this.#folder = await this.#spool.makeFolder()
+    return fs.open(join(this.#folder, spoolFile), 'wx')
   }
 
   /** At its place, not at the end of the file: a write that failed half-way has left something there. */
@@ -119,7 +126,6 @@ export class UploadSession {
   }
 }
 
-const fileName = 'blob'
 const batchBytes = 1024 * 1024
 
 function tooLarge(maxBytes: number): SizeExceedsLimitError {

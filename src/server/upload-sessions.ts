@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
+import { Spool } from './spool.ts'
 import { UploadSession } from './upload-session.ts'
 
 export interface UploadSessionsOptions {
@@ -7,8 +8,8 @@ export interface UploadSessionsOptions {
   readonly directory?: string | undefined
   /** How many uploads may be unfinished at a time. @default 1000 */
   readonly maxUploads?: number | undefined
-  /** How long an upload may lie unused, in milliseconds. @default one hour */
-  readonly uploadTimeout?: number | undefined
+  /** How long an upload may lie unused. @default one hour */
+  readonly uploadTimeoutMilliseconds?: number | undefined
 }
 
 interface Entry {
@@ -18,24 +19,24 @@ interface Entry {
 
 /** The uploads that are not finished. Each that is not used for a while ends by itself. */
 export class UploadSessions {
-  readonly #directory: string
+  readonly #spool: Spool
   readonly #maxUploads: number
-  readonly #uploadTimeout: number
+  readonly #uploadTimeoutMilliseconds: number
   readonly #entries = new Map<string, Entry>()
   readonly #expiring = new Set<Promise<void>>()
 
   constructor(options: UploadSessionsOptions = {}) {
-    const { directory = tmpdir(), maxUploads = 1000, uploadTimeout = 60 * 60 * 1000 } = options
-    this.#directory = directory
+    const { directory = tmpdir(), maxUploads = 1000, uploadTimeoutMilliseconds = 60 * 60 * 1000 } = options
+    this.#spool = new Spool(directory)
     this.#maxUploads = maxUploads
-    this.#uploadTimeout = uploadTimeout
+    this.#uploadTimeoutMilliseconds = uploadTimeoutMilliseconds
   }
 
   /** A new upload to a repository; undefined if there are too many. */
   begin(name: string): UploadSession | undefined {
     if (this.#entries.size >= this.#maxUploads) return undefined
-    const session = new UploadSession(randomUUID(), name, this.#directory)
-    const timer = setTimeout(() => this.#expire(session), this.#uploadTimeout).unref()
+    const session = new UploadSession(randomUUID(), name, this.#spool)
+    const timer = setTimeout(() => this.#expire(session), this.#uploadTimeoutMilliseconds).unref()
     this.#entries.set(session.id, { session, timer })
     return session
   }

@@ -41,7 +41,7 @@ export async function appendToUpload(exchange: Exchange): Promise<Answer> {
     const refused = refuseChunk(exchange, session)
     if (refused !== undefined) return refused
     await append(exchange, session)
-    return progress(202, session)
+    return session.isDropped ? unknownUpload() : progress(202, session)
   })
 }
 
@@ -91,6 +91,7 @@ async function finish(
   const isWhole = session.offset === 0 && length !== undefined && length <= limits.maxBlobBytes
   try {
     if (!isWhole) await append(exchange, session)
+    if (session.isDropped) return unknownUpload()
     const [size, content]: [number, Content] = isWhole
       ? [length, bodyOf(request)]
       : [session.offset, session.content({ signal })]

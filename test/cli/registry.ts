@@ -1,8 +1,11 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { serve, type RunningRegistry, type ServeOptions } from '../../src/server/serve.ts'
+import { createRegistryHandler } from '../../src/server/handler.ts'
+import type { ServeOptions } from '../../src/server/serve.ts'
 import { targetStore } from '../../src/server/store.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { graph, type TestGraph } from '../support/graph.ts'
@@ -14,7 +17,6 @@ export interface TestRegistry extends AsyncDisposable {
   readonly repositories: ReadonlyMap<string, MemoryTarget>
   /** `GET /v2/…`, in order. */
   readonly requests: string[]
-  readonly running: RunningRegistry
 }
 
 /** Answers a request itself and returns true, or leaves it to the registry. */
@@ -26,23 +28,26 @@ export interface TestRegistryOptions extends Pick<ServeOptions, 'htpasswd' | 'tl
 
 /** A registry on loopback with the repositories `app`, `copy` and `team/other`. */
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
-  const { misbehave, ...serveOptions } = options
+  const { misbehave, tls, ...handlerOptions } = options
   const repositories = new Map(['app', 'copy', 'team/other'].map((name) => [name, new MemoryTarget()]))
   const requests: string[] = []
-  const running = await serve(targetStore(repositories), {
-    ...serveOptions,
-    wrap: (handler) => (request, response) => {
-      requests.push(`${request.method} ${request.url}`)
-      if (misbehave?.(request, response) !== true) handler(request, response)
-    },
-  })
-  return {
-    name: `${running.host}:${running.port}`,
-    repositories,
-    requests,
-    running,
-    [Symbol.asyncDispose]: () => running.close(),
+  const handler = createRegistryHandler(targetStore(repositories), handlerOptions)
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    requests.push(`${request.method} ${request.url}`)
+    if (misbehave?.(request, response) !== true) handler(request, response)
   }
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const close = async (): Promise<void> => {
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+    await handler.close()
+  }
+  return { name: `127.0.0.1:${port}`, repositories, requests, [Symbol.asyncDispose]: close }
 }
 
 /** index ─ amd64 ─ config, base, layer; index ─ arm64 ─ config, base, layer */

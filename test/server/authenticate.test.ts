@@ -1,5 +1,5 @@
 import { hash } from 'bcryptjs'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { UnsupportedError } from '../../src/errors.ts'
 import { createAuthenticator } from '../../src/server/authenticate.ts'
 import { serve } from '../../src/server/serve.ts'
@@ -10,7 +10,7 @@ describe('authentication', () => {
   const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
   const htpasswd = async () => `# people\n\nann:${await hash('secret', 4)}\r\nbob:${await hash('other', 4)}\n`
 
-  test('lets users with their passwords pass', async () => {
+  it('lets users with their passwords pass', async () => {
     const { call } = await startRegistry({ htpasswd: await htpasswd() })
     for (const text of ['ann:secret', 'bob:other', 'ann:secret']) {
       expect((await call('GET', '/v2/', { headers: basic(text) })).status).toBe(200)
@@ -21,7 +21,7 @@ describe('authentication', () => {
     expect((await call('POST', path, { headers, body: pushed.bytes })).status).toBe(201)
   })
 
-  test.each([
+  it.each([
     {},
     basic('ann:other'),
     basic('ann:'),
@@ -47,15 +47,38 @@ describe('authentication', () => {
     }
   })
 
-  test('does not let guesses queue up without an end', async () => {
+  it('does not let the guesses of one address queue up without an end', async () => {
     const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}`)
-    const guesses = Array.from({ length: 100 }, (_, at) => authenticate(basic(`ann:${at}`).authorization))
+    const guess = (at: number) => authenticate(basic(`ann:${at}`).authorization, '192.0.2.1')
+    const guesses = Array.from({ length: 100 }, (_, at) => guess(at))
     const statuses = (await Promise.all(guesses)).map((refused) => refused?.status)
-    expect(new Set(statuses)).toEqual(new Set([401, 429]))
-    expect(await authenticate(basic('ann:secret').authorization)).toBeUndefined()
+    expect(statuses.filter((status) => status === 401)).toHaveLength(16)
+    expect(statuses.filter((status) => status === 429)).toHaveLength(84)
+    expect((await guess(100))?.status).toBe(401)
+    expect(await authenticate(basic('ann:secret').authorization, '192.0.2.1')).toBeUndefined()
   })
 
-  test('hashes a password once, and a wrong one each time', async () => {
+  it('lets a user in from one address while another one floods it with guesses', async () => {
+    const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}`)
+    let answered = 0
+    const guesses = Array.from({ length: 100 }, async (_, at) => {
+      const refused = await authenticate(basic(`ann:${at}`).authorization, '192.0.2.1')
+      if (refused?.status === 401) answered += 1
+    })
+    const login = authenticate(basic('ann:secret').authorization, '192.0.2.2')
+    expect(await login).toBeUndefined()
+    expect(answered).toBeLessThan(5)
+    await Promise.all(guesses)
+  })
+
+  it('does not keep everybody waiting while it hashes', async () => {
+    const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}\nbob:${await hash('other', 12)}`)
+    const before = performance.eventLoopUtilization()
+    expect(await authenticate(basic('bob:other').authorization, '192.0.2.1')).toBeUndefined()
+    expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.5)
+  })
+
+  it('hashes a password once, and a wrong one each time', async () => {
     const slow = `ann:${await hash('secret', 11)}`
     const { call } = await startRegistry({ htpasswd: slow })
     const milliseconds = async (text: string) => {
@@ -69,11 +92,14 @@ describe('authentication', () => {
     expect(await milliseconds('ann:wrong')).toBeGreaterThan(wrong / 4)
   })
 
-  test.each([
+  it.each([
     ['ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=', 'line 1'],
     ['ann:$apr1$salt$hash', 'line 1'],
     ['# first\nann:plain', 'line 2'],
     ['nobody', 'line 1'],
+    [`ann:$2b$99$${'a'.repeat(53)}`, 'line 1'],
+    [`ann:$2b$17$${'a'.repeat(53)}`, 'line 1'],
+    [`ann:$2b$03$${'a'.repeat(53)}`, 'line 1'],
     ['', 'names no user'],
   ])('refuses the htpasswd text %j at the start', async (text, says) => {
     const failure = serve(memoryStore(), { htpasswd: text })

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { targetStore } from '../../src/server/store.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { graph } from '../support/graph.ts'
@@ -8,7 +8,7 @@ import { blob, errorCodes, json, pushBlob, pushGraph, startRegistry } from './ha
 const image = graph({ image: ['config', 'layer'] })
 
 describe('DELETE', () => {
-  test('of a tag leaves the manifest', async () => {
+  it('of a tag leaves the manifest', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image, 'v1')
     expect((await call('DELETE', '/v2/x/manifests/v1')).status).toBe(202)
@@ -16,7 +16,7 @@ describe('DELETE', () => {
     expect((await call('HEAD', `/v2/x/manifests/${image.descriptor('image').digest}`)).status).toBe(200)
   })
 
-  test('of a manifest takes its tags with it, at once', async () => {
+  it('of a manifest takes its tags with it, at once', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image, 'v1')
     const path = `/v2/x/manifests/${image.descriptor('image').digest}`
@@ -26,7 +26,7 @@ describe('DELETE', () => {
     expect(json(await call('GET', '/v2/x/tags/list'))).toEqual({ name: 'x', tags: [] })
   })
 
-  test('of a blob takes effect at once', async () => {
+  it('of a blob takes effect at once', async () => {
     const { call } = await startRegistry()
     const pushed = blob()
     await pushBlob(call, 'x', pushed)
@@ -34,7 +34,7 @@ describe('DELETE', () => {
     expect((await call('HEAD', `/v2/x/blobs/${pushed.digest}`)).status).toBe(404)
   })
 
-  test('of a manifest as a blob is refused', async () => {
+  it('of a manifest as a blob is refused', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image, 'v1')
     const reply = await call('DELETE', `/v2/x/blobs/${image.descriptor('image').digest}`)
@@ -42,7 +42,7 @@ describe('DELETE', () => {
     expect((await call('HEAD', '/v2/x/manifests/v1')).status).toBe(200)
   })
 
-  test.each([
+  it.each([
     ['x/manifests/v2', 'MANIFEST_UNKNOWN'],
     [`x/manifests/${blob().digest}`, 'MANIFEST_UNKNOWN'],
     [`x/manifests/${image.descriptor('layer').digest}`, 'MANIFEST_UNKNOWN'],
@@ -56,7 +56,7 @@ describe('DELETE', () => {
     expect([reply.status, errorCodes(reply)]).toEqual([404, [code]])
   })
 
-  test('is 405 where the store cannot delete', async () => {
+  it('is 405 where the store cannot delete', async () => {
     const target = new MemoryTarget()
     await image.pushTo(target)
     await target.tag(image.descriptor('image'), 'v1')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
 import { Pool } from 'undici'
+import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf, type DigestAlgorithm } from '../../src/content/digest.ts'
 import { serve, type RunningRegistry, type ServeOptions } from '../../src/server/serve.ts'
 import { memoryStore, type RegistryStore } from '../../src/server/store.ts'
@@ -78,6 +79,10 @@ export function blob(size = 1000, algorithm: DigestAlgorithm = 'sha256'): TestBl
 export function blobOf(content: string | Buffer, algorithm: DigestAlgorithm = 'sha256'): TestBlob {
   const bytes = Buffer.from(content)
   return { bytes, digest: digestOf(bytes, algorithm) }
+}
+
+export function descriptorOf({ bytes, digest }: TestBlob): Descriptor {
+  return { mediaType: 'application/octet-stream', digest, size: bytes.length }
 }
 
 /** Begins an upload and returns its location. */

@@ -1,13 +1,26 @@
-import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, it } from 'vitest'
 import { layoutStore } from '../../src/server/layout-store.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
+import { startCommand } from '../cli/command.ts'
 import { bundleMediaType, graph, ownTypes } from '../support/graph.ts'
 import {
   beginUpload,
   blob,
+  caller,
   errorCodes,
   everythingIn,
   json,
@@ -24,6 +37,18 @@ async function temporaryFolder(): Promise<string> {
   return folder
 }
 
+/** Root may read everything; the test must not. */
+async function asNobody(act: () => Promise<void>): Promise<void> {
+  const { geteuid, seteuid } = process
+  const user = geteuid?.()
+  if (user === 0) seteuid?.(65534)
+  try {
+    await act()
+  } finally {
+    if (user === 0) seteuid?.(user)
+  }
+}
+
 async function writeLayout(folder: string, tag = 'v1'): Promise<void> {
   const layout = new OciLayout(folder)
   await image.pushTo(layout)
@@ -31,7 +56,7 @@ async function writeLayout(folder: string, tag = 'v1'): Promise<void> {
 }
 
 describe('a folder of layouts', () => {
-  test('serves each under its relative path, nested ones too', async () => {
+  it('serves each under its relative path, nested ones too', async () => {
     const folder = await temporaryFolder()
     for (const name of ['b', 'a/b', 'a-b', 'a/b/c']) await writeLayout(join(folder, name), 'v1')
     const { call } = await startRegistry({}, layoutStore(folder))
@@ -43,7 +68,7 @@ describe('a folder of layouts', () => {
     expect(errorCodes(await call('GET', '/v2/a/tags/list'))).toEqual(['NAME_UNKNOWN'])
   })
 
-  test('gets new layouts by a push, also if it is not there itself', async () => {
+  it('gets new layouts by a push, also if it is not there itself', async () => {
     const folder = join(await temporaryFolder(), 'not', 'there')
     const { call } = await startRegistry({}, layoutStore(folder))
     expect(json(await call('GET', '/v2/_catalog'))).toEqual({ repositories: [] })
@@ -53,7 +78,7 @@ describe('a folder of layouts', () => {
     expect(await layout.resolve('v1')).toMatchObject(image.descriptor('image'))
   })
 
-  test('is not changed by reading, by deleting or by an upload that is not finished', async () => {
+  it('is not changed by reading, by deleting or by an upload that is not finished', async () => {
     const folder = await temporaryFolder()
     const { registry, call } = await startRegistry({}, layoutStore(folder))
     await call('GET', '/v2/x/tags/list')
@@ -65,7 +90,7 @@ describe('a folder of layouts', () => {
     expect(await everythingIn(folder)).toEqual([])
   })
 
-  test('takes a blob that came in chunks without copying it, and leaves nothing else', async () => {
+  it('takes a blob that came in chunks without copying it, and leaves nothing else', async () => {
     const folder = await temporaryFolder()
     const { call } = await startRegistry({}, layoutStore(folder))
     const pushed = blob(1000)
@@ -82,27 +107,75 @@ describe('a folder of layouts', () => {
     expect(files).toEqual([])
   })
 
-  test.each(['a/blobs', 'a/blobs/sha256', 'blobs', 'a/ingest/b', 'a/index.json', 'a/oci-layout/b'])(
-    'cannot have a repository %s',
-    async (name) => {
-      const folder = await temporaryFolder()
-      await writeLayout(join(folder, 'a'))
-      const before = await everythingIn(folder)
-      const { call } = await startRegistry({}, layoutStore(folder))
-      const push = await pushBlob(call, name, blob())
-      expect([push.status, errorCodes(push)]).toEqual([400, ['NAME_INVALID']])
-      expect((await call('GET', `/v2/${name}/tags/list`)).status).toBe(400)
-      expect((await everythingIn(folder)).sort()).toEqual(before.sort())
-    },
-  )
+  it.each([
+    'a/blobs',
+    'a/blobs/sha256',
+    'blobs',
+    'a/ingest/b',
+    'a/index.json',
+    'a/index.json.lock',
+    'a/index.json.lock.takeover/b',
+    'index.json.lock',
+    'a/oci-layout/b',
+  ])('cannot have a repository %s', async (name) => {
+    const folder = await temporaryFolder()
+    await writeLayout(join(folder, 'a'))
+    const before = await everythingIn(folder)
+    const { call } = await startRegistry({}, layoutStore(folder))
+    const push = await pushBlob(call, name, blob())
+    expect([push.status, errorCodes(push)]).toEqual([400, ['NAME_INVALID']])
+    expect((await call('GET', `/v2/${name}/tags/list`)).status).toBe(400)
+    expect((await everythingIn(folder)).sort()).toEqual(before.sort())
+  })
 
-  test('a mount from a name that it cannot have becomes an upload', async () => {
+  it('shows no layout in a folder with the name of a lock', async () => {
+    const folder = await temporaryFolder()
+    await writeLayout(join(folder, 'a', 'index.json.lock'))
+    const { call } = await startRegistry({}, layoutStore(folder))
+    expect(json(await call('GET', '/v2/_catalog'))).toEqual({ repositories: [] })
+  })
+
+  it('passes over folders that it may not read', async () => {
+    const folder = await temporaryFolder()
+    await writeLayout(join(folder, 'a'))
+    await writeLayout(join(folder, 'private', 'b'))
+    await chmod(folder, 0o755)
+    const before = await stat(join(folder, 'private'))
+    await chmod(join(folder, 'private'), 0)
+    onTestFinished(() => chmod(join(folder, 'private'), before.mode))
+    const { call } = await startRegistry({}, layoutStore(folder))
+    await asNobody(async () => {
+      expect(json(await call('GET', '/v2/_catalog'))).toEqual({ repositories: ['a'] })
+    })
+  })
+
+  it('keeps no upload of a server that was killed, and those of one that runs', async () => {
+    const folder = await temporaryFolder()
+    const unfinished = async () => (await readdir(folder)).filter((name) => name.startsWith('.upload-'))
+    const { call } = await startRegistry({}, layoutStore(folder))
+    await call('PATCH', await beginUpload(call, 'a'), { body: 'abc' })
+    const [own] = await unfinished()
+    const command = startCommand(['serve', '--listen', '127.0.0.1:0', folder])
+    onTestFinished(() => void command.child.kill('SIGKILL'))
+    const other = caller(await command.firstLine())
+    await other('PATCH', await beginUpload(other, 'a'), { body: 'abc' })
+    expect(await unfinished()).toHaveLength(2)
+    command.child.kill('SIGKILL')
+    await command.ended
+    const next = await startRegistry({}, layoutStore(folder))
+    const location = await beginUpload(next.call, 'a')
+    await next.call('PATCH', location, { body: 'abc' })
+    await next.call('DELETE', location)
+    expect(await unfinished()).toEqual([own])
+  })
+
+  it('a mount from a name that it cannot have becomes an upload', async () => {
     const { call } = await startRegistry({}, layoutStore(await temporaryFolder()))
     const reply = await call('POST', `/v2/a/blobs/uploads/?mount=${blob().digest}&from=b/blobs`)
     expect(reply.status).toBe(202)
   })
 
-  test('mounts from one layout into another', async () => {
+  it('mounts from one layout into another', async () => {
     const folder = await temporaryFolder()
     await writeLayout(join(folder, 'a'))
     const { call } = await startRegistry({}, layoutStore(folder))
@@ -111,7 +184,16 @@ describe('a folder of layouts', () => {
     expect(await readFile(join(folder, 'b', 'blobs', ...digest.split(':')), 'utf8')).toBe('layer')
   })
 
-  test('does not follow links, and shows no folder whose name cannot be one of a repository', async () => {
+  it.each(['&from=a', ''])('mounts nothing from a layout that is broken (%j)', async (from) => {
+    const folder = await temporaryFolder()
+    await writeLayout(join(folder, 'a'))
+    await writeFile(join(folder, 'a', 'index.json'), '{broken')
+    const { digest } = image.descriptor('layer')
+    const { call } = await startRegistry({}, layoutStore(folder))
+    expect((await call('POST', `/v2/b/blobs/uploads/?mount=${digest}${from}`)).status).toBe(202)
+  })
+
+  it('does not follow links, and shows no folder whose name cannot be one of a repository', async () => {
     const folder = await temporaryFolder()
     const outside = await temporaryFolder()
     await writeLayout(join(outside, 'secret'))
@@ -128,7 +210,7 @@ describe('a folder of layouts', () => {
     }
   })
 
-  test('finds no layout in the blobs of another', async () => {
+  it('finds no layout in the blobs of another', async () => {
     const folder = await temporaryFolder()
     await writeLayout(join(folder, 'a'))
     await writeLayout(join(folder, 'b'))
@@ -137,7 +219,7 @@ describe('a folder of layouts', () => {
     expect(json(await call('GET', '/v2/_catalog'))).toEqual({ repositories: ['a'] })
   })
 
-  test('sees a layout that appears, and one that goes, while it is served', async () => {
+  it('sees a layout that appears, and one that goes, while it is served', async () => {
     const folder = await temporaryFolder()
     const { call } = await startRegistry({}, layoutStore(folder))
     expect((await call('GET', '/v2/a/tags/list')).status).toBe(404)
@@ -150,7 +232,7 @@ describe('a folder of layouts', () => {
     expect(await new OciLayout(join(folder, 'a')).resolve('v2')).toMatchObject(image.descriptor('image'))
   })
 
-  test('a layout whose index.json is broken is 500, and the others are served', async () => {
+  it('a layout whose index.json is broken is 500, and the others are served', async () => {
     const folder = await temporaryFolder()
     await writeLayout(join(folder, 'a'))
     await writeLayout(join(folder, 'b'))
@@ -162,7 +244,7 @@ describe('a folder of layouts', () => {
     expect((await call('GET', '/v2/b/manifests/v1')).status).toBe(200)
   })
 
-  test('knows manifest types of its own', async () => {
+  it('knows manifest types of its own', async () => {
     const bundle = graph({ bundle: { kind: 'bundle', children: ['part'] } })
     const { call } = await startRegistry(
       {},
@@ -172,7 +254,7 @@ describe('a folder of layouts', () => {
     expect((await call('GET', '/v2/x/manifests/v1')).headers['content-type']).toBe(bundleMediaType)
   })
 
-  test('lists referrers, deletes and untags at once', async () => {
+  it('lists referrers, deletes and untags at once', async () => {
     const { call } = await startRegistry({}, layoutStore(await temporaryFolder()))
     const signed = graph({
       index: ['image'],
@@ -199,7 +281,7 @@ describe('a folder of layouts', () => {
 })
 
 describe('a folder that is a layout', () => {
-  test.each([
+  it.each([
     ['app', 'app'],
     ['my_app.v1', 'my_app.v1'],
     ['My App (2)', 'my-app-2'],

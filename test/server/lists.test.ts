@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../src/content/media-types.ts'
 import { targetStore } from '../../src/server/store.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
@@ -40,7 +40,7 @@ describe('tags/list', () => {
     return startRegistry({}, targetStore(new Map([['some/image', target]])))
   }
 
-  test('has the name and all tags in lexical order', async () => {
+  it('has the name and all tags in lexical order', async () => {
     const { call } = await taggedRegistry(['v2', 'V3', 'v10', 'a'])
     const reply = await call('GET', '/v2/some/image/tags/list')
     expect(reply.headers['content-type']).toBe('application/json')
@@ -48,7 +48,7 @@ describe('tags/list', () => {
     expect(json(reply)).toEqual({ name: 'some/image', tags: ['V3', 'a', 'v10', 'v2'] })
   })
 
-  test('comes in pages of n, each with a Link to the next', async () => {
+  it('comes in pages of n, each with a Link to the next', async () => {
     const { call } = await taggedRegistry(['a', 'b', 'c', 'd', 'e'])
     const first = await call('GET', '/v2/some/image/tags/list?n=2')
     expect(nextPath(first)).toBe('/v2/some/image/tags/list?n=2&last=b')
@@ -56,39 +56,39 @@ describe('tags/list', () => {
     expect(pages.map(({ tags }) => tags)).toEqual([['a', 'b'], ['c', 'd'], ['e']])
   })
 
-  test('has no Link on the last page, full or not', async () => {
+  it('has no Link on the last page, full or not', async () => {
     const { call } = await taggedRegistry(['a', 'b'])
     for (const n of [2, 3]) {
       expect((await call('GET', `/v2/some/image/tags/list?n=${n}`)).headers.link).toBeUndefined()
     }
   })
 
-  test('begins after last, which need not be a tag, with or without n', async () => {
+  it('begins after last, which need not be a tag, with or without n', async () => {
     const { call } = await taggedRegistry(['a', 'c', 'd'])
     expect(json(await call('GET', '/v2/some/image/tags/list?last=b'))).toMatchObject({ tags: ['c', 'd'] })
     expect(json(await call('GET', '/v2/some/image/tags/list?last=c&n=5'))).toMatchObject({ tags: ['d'] })
     expect(json(await call('GET', '/v2/some/image/tags/list?last=z'))).toMatchObject({ tags: [] })
   })
 
-  test('is empty for n=0, without a Link', async () => {
+  it('is empty for n=0, without a Link', async () => {
     const { call } = await taggedRegistry(['a'])
     const reply = await call('GET', '/v2/some/image/tags/list?n=0')
     expect([json(reply), reply.headers.link]).toEqual([{ name: 'some/image', tags: [] }, undefined])
   })
 
-  test.each(['-1', 'x', '1.5', '', '99999999999999999999'])('refuses n=%s', async (n) => {
+  it.each(['-1', 'x', '1.5', '', '99999999999999999999'])('refuses n=%s', async (n) => {
     const { call } = await taggedRegistry(['a'])
     const reply = await call('GET', `/v2/some/image/tags/list?n=${n}`)
     expect([reply.status, errorCodes(reply)]).toEqual([400, ['UNSUPPORTED']])
   })
 
-  test('leaves out what can be a tag in a store and not in a registry', async () => {
+  it('leaves out what can be a tag in a store and not in a registry', async () => {
     const { call } = await taggedRegistry(['a', 'b:c', 'host/repo:v1', 'd'])
     const pages = await allPages<{ tags: string[] }>(call, '/v2/some/image/tags/list?n=1')
     expect(pages.flatMap(({ tags }) => tags)).toEqual(['a', 'd'])
   })
 
-  test('of an unknown repository is 404', async () => {
+  it('of an unknown repository is 404', async () => {
     const { call } = await taggedRegistry([])
     const reply = await call('GET', '/v2/other/tags/list')
     expect([reply.status, errorCodes(reply)]).toEqual([404, ['NAME_UNKNOWN']])
@@ -96,7 +96,7 @@ describe('tags/list', () => {
 })
 
 describe('_catalog', () => {
-  test('has all repositories in lexical order, in pages', async () => {
+  it('has all repositories in lexical order, in pages', async () => {
     const { call } = await startRegistry()
     for (const name of ['b/c', 'a', 'b', 'b-c']) await pushBlob(call, name, blob())
     expect(json(await call('GET', '/v2/_catalog'))).toEqual({ repositories: ['a', 'b', 'b-c', 'b/c'] })
@@ -105,7 +105,7 @@ describe('_catalog', () => {
     expect(json(await call('GET', '/v2/_catalog?last=b'))).toEqual({ repositories: ['b-c', 'b/c'] })
   })
 
-  test('is empty in an empty registry', async () => {
+  it('is empty in an empty registry', async () => {
     const { call } = await startRegistry()
     expect(json(await call('GET', '/v2/_catalog'))).toEqual({ repositories: [] })
   })
@@ -134,7 +134,7 @@ describe('referrers', () => {
   })
   const path = `/v2/x/referrers/${referrers.descriptor('subject').digest}`
 
-  test('are an index of all that have this subject, with artifact types and annotations', async () => {
+  it('are an index of all that have this subject, with artifact types and annotations', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', referrers)
     const reply = await call('GET', path)
@@ -160,7 +160,7 @@ describe('referrers', () => {
     expect(index.manifests).toEqual(expect.arrayContaining(expected))
   })
 
-  test('are filtered by artifact type, and say so', async () => {
+  it('are filtered by artifact type, and say so', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', referrers)
     const reply = await call('GET', `${path}?artifactType=application%2Fvnd.example.sbom`)
@@ -172,24 +172,21 @@ describe('referrers', () => {
     expect((json(none) as Index).manifests).toEqual([])
   })
 
-  test.each(['x', 'nowhere'])(
-    'of an unknown digest in the repository %s are an empty index',
-    async (name) => {
-      const { call } = await startRegistry()
-      await pushGraph(call, 'x', referrers)
-      const reply = await call('GET', `/v2/${name}/referrers/${blob().digest}`)
-      expect([reply.status, reply.headers['content-type']]).toEqual([200, mediaTypes.ociIndex])
-      expect(json(reply)).toEqual({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] })
-    },
-  )
+  it.each(['x', 'nowhere'])('of an unknown digest in the repository %s are an empty index', async (name) => {
+    const { call } = await startRegistry()
+    await pushGraph(call, 'x', referrers)
+    const reply = await call('GET', `/v2/${name}/referrers/${blob().digest}`)
+    expect([reply.status, reply.headers['content-type']]).toEqual([200, mediaTypes.ociIndex])
+    expect(json(reply)).toEqual({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] })
+  })
 
-  test('of what is no digest are 400', async () => {
+  it('of what is no digest are 400', async () => {
     const { call } = await startRegistry()
     const reply = await call('GET', '/v2/x/referrers/v1')
     expect([reply.status, errorCodes(reply)]).toEqual([400, ['DIGEST_INVALID']])
   })
 
-  test('are gone when they are deleted', async () => {
+  it('are gone when they are deleted', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', referrers)
     await call('DELETE', `/v2/x/manifests/${referrers.descriptor('sbom').digest}`)
@@ -201,7 +198,7 @@ describe('referrers', () => {
     ...Object.fromEntries(Array.from({ length: 7 }, (_, at) => [`r${at}`, referrer('sbom', at + 1)])),
   })
 
-  test('come in pages that keep the filter', async () => {
+  it('come in pages that keep the filter', async () => {
     const { call } = await startRegistry({ referrersPageSize: 3 })
     await pushGraph(call, 'x', many)
     const subject = `/v2/x/referrers/${many.descriptor('subject').digest}`
@@ -213,7 +210,7 @@ describe('referrers', () => {
     }
   })
 
-  test('that change between pages are not lost or repeated', async () => {
+  it('that change between pages are not lost or repeated', async () => {
     const { call } = await startRegistry({ referrersPageSize: 3 })
     await pushGraph(call, 'x', many)
     const first = await call('GET', `/v2/x/referrers/${many.descriptor('subject').digest}`)
@@ -225,7 +222,7 @@ describe('referrers', () => {
     expect(new Set([...shown, ...rest]).size).toBe(7)
   })
 
-  test('with long annotations come in pages that a client will read', async () => {
+  it('with long annotations come in pages that a client will read', async () => {
     const { call } = await startRegistry()
     const long = graph({
       subject: ['config', 'layer'],

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { contentOf } from '../../src/content/content.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import { mediaTypes } from '../../src/content/media-types.ts'
@@ -33,7 +33,7 @@ async function expectStored(call: Call, name: string, reference: string, { descr
 describe.each(['sha256', 'sha384', 'sha512'] as const)('a manifest with a digest of %s', (algorithm) => {
   const graphs = graph({ index: ['image'], image: ['config', 'layer'] }, algorithm)
 
-  test('is pushed by digest', async () => {
+  it('is pushed by digest', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', graphs)
     const { digest } = graphs.descriptor('index')
@@ -45,7 +45,7 @@ describe.each(['sha256', 'sha384', 'sha512'] as const)('a manifest with a digest
     await expectStored(call, 'x', digest, graphs.node('index'))
   })
 
-  test('is pushed by tag, with the digest in the query', async () => {
+  it('is pushed by tag, with the digest in the query', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', graphs)
     const { digest } = graphs.descriptor('image')
@@ -54,7 +54,7 @@ describe.each(['sha256', 'sha384', 'sha512'] as const)('a manifest with a digest
     expect((await call('HEAD', '/v2/x/manifests/v1')).headers['docker-content-digest']).toBe(digest)
   })
 
-  test('is pushed by digest, with its tags in the query', async () => {
+  it('is pushed by digest, with its tags in the query', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', graphs)
     const { digest } = graphs.descriptor('image')
@@ -66,7 +66,7 @@ describe.each(['sha256', 'sha384', 'sha512'] as const)('a manifest with a digest
 })
 
 describe('a push of a manifest', () => {
-  test('by tag moves the tag, and both manifests stay', async () => {
+  it('by tag moves the tag, and both manifests stay', async () => {
     const { call } = await startRegistry()
     const other = graph({ other: ['config2'] })
     await pushGraph(call, 'x', image, 'v1')
@@ -75,7 +75,7 @@ describe('a push of a manifest', () => {
     await expectStored(call, 'x', image.descriptor('image').digest, image.node('image'))
   })
 
-  test('by tag goes to the target in one call where it has one', async () => {
+  it('by tag goes to the target in one call where it has one', async () => {
     const target = new MemoryTarget()
     const calls: string[] = []
     const pushReference = async (
@@ -93,7 +93,7 @@ describe('a push of a manifest', () => {
     expect(calls).toEqual(['v1'])
   })
 
-  test('keeps every byte', async () => {
+  it('keeps every byte', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image)
     const spaced = Buffer.from(`  ${Buffer.from(image.node('image').bytes).toString()}\n\n`)
@@ -102,14 +102,14 @@ describe('a push of a manifest', () => {
     await expectStored(call, 'x', 'v1', node)
   })
 
-  test.each(['docker', 'artifact'] as const)('of the kind %s is taken', async (kind) => {
+  it.each(['docker', 'artifact'] as const)('of the kind %s is taken', async (kind) => {
     const { call } = await startRegistry()
     const foreign = graph({ root: { kind, children: ['config', 'layer'] } })
     await pushGraph(call, 'x', foreign, 'v1')
     await expectStored(call, 'x', 'v1', foreign.node('root'))
   })
 
-  test('of a type of its own is taken by a store that declares it', async () => {
+  it('of a type of its own is taken by a store that declares it', async () => {
     const bundle = graph({ bundle: { kind: 'bundle', children: ['part'] } })
     const { call } = await startRegistry({}, memoryStore({ manifestTypes: ownTypes }))
     await pushGraph(call, 'x', bundle, 'v1')
@@ -120,7 +120,7 @@ describe('a push of a manifest', () => {
     expect(bundle.descriptor('bundle').mediaType).toBe(bundleMediaType)
   })
 
-  test('may have no layers, unknown fields, and data in its descriptors', async () => {
+  it('may have no layers, unknown fields, and data in its descriptors', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image)
     const config = { ...image.descriptor('config'), data: Buffer.from('config').toString('base64') }
@@ -129,7 +129,7 @@ describe('a push of a manifest', () => {
     await expectStored(call, 'x', 'v1', node)
   })
 
-  test('need not have its non-distributable layers', async () => {
+  it('need not have its non-distributable layers', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image)
     const layer = {
@@ -141,7 +141,7 @@ describe('a push of a manifest', () => {
     expect((await pushManifest(call, '/v2/x/manifests/v1', node)).status).toBe(201)
   })
 
-  test('with a subject says so, and the subject need not be there', async () => {
+  it('with a subject says so, and the subject need not be there', async () => {
     const { call } = await startRegistry()
     const pair = graph({
       subject: ['config'],
@@ -154,7 +154,7 @@ describe('a push of a manifest', () => {
     expect([reply.status, reply.headers['oci-subject']]).toEqual([201, pair.descriptor('subject').digest])
   })
 
-  test('does not promise a list of referrers for a store that has none', async () => {
+  it('does not promise a list of referrers for a store that has none', async () => {
     const target = new MemoryTarget()
     const pair = graph({ subject: ['config'], signature: { children: ['config'], subject: 'subject' } })
     await pair.pushTo(target)
@@ -185,7 +185,7 @@ describe('a manifest is refused', () => {
   const { config, layers } = { config: image.descriptor('config'), layers: [image.descriptor('layer')] }
   const small = { schemaVersion: 2, config, layers: [] }
 
-  test.each([
+  it.each([
     ['that is no JSON', '{'],
     ['that is a list', '[]'],
     ['without a config', { schemaVersion: 2, layers }],
@@ -202,45 +202,45 @@ describe('a manifest is refused', () => {
     await expectRefused(documentNode(document), 'MANIFEST_INVALID')
   })
 
-  test('of an unknown media type', async () => {
+  it('of an unknown media type', async () => {
     await expectRefused(documentNode(small, 'application/json'), 'MANIFEST_INVALID')
   })
 
-  test('without a media type', async () => {
+  it('without a media type', async () => {
     await expectRefused(documentNode(small, ''), 'MANIFEST_INVALID')
   })
 
-  test('whose content is not there, which is named', async () => {
+  it('whose content is not there, which is named', async () => {
     const missing = [1, 2].map((size) => ({ ...config, digest: blob().digest, size }))
     const body = await expectRefused(documentNode({ ...small, layers: missing }), 'MANIFEST_BLOB_UNKNOWN')
     const { errors } = JSON.parse(body.toString()) as { errors: { detail: { digest: string } }[] }
     expect(errors.map(({ detail }) => detail.digest)).toEqual(missing.map(({ digest }) => digest))
   })
 
-  test('whose child manifest is not there', async () => {
+  it('whose child manifest is not there', async () => {
     const child = documentNode({ ...small, annotations: { a: 'b' } }).descriptor
     const index = documentNode({ schemaVersion: 2, manifests: [child] }, mediaTypes.ociIndex)
     await expectRefused(index, 'MANIFEST_BLOB_UNKNOWN')
   })
 
-  test.each(['sha256:baddigeststring', blob().digest, `v1?digest=${blob().digest}`, 'v1?digest=nonsense'])(
+  it.each(['sha256:baddigeststring', blob().digest, `v1?digest=${blob().digest}`, 'v1?digest=nonsense'])(
     'under %s, which is not its digest',
     async (reference) => {
       await expectRefused(documentNode(small), 'DIGEST_INVALID', reference)
     },
   )
 
-  test.each(['.v1', '-v1', 'a'.repeat(129), `${documentNode(small).descriptor.digest}?tag=.v1`])(
+  it.each(['.v1', '-v1', 'a'.repeat(129), `${documentNode(small).descriptor.digest}?tag=.v1`])(
     'under %s, which is no tag',
     async (reference) => {
       await expectRefused(documentNode(small), 'MANIFEST_INVALID', reference)
     },
   )
 
-  test('over the limit, with and without a Content-Length', async () => {
+  it('over the limit, with and without a Content-Length', async () => {
     const node = documentNode({ ...small, annotations: { a: 'a'.repeat(5 * 1024 * 1024) } })
     await expectRefused(node, 'MANIFEST_INVALID', 'v1', 413)
-    const { call } = await startRegistry({ maxManifestBytes: 100 })
+    const { call } = await startRegistry({ maxMetadataBytes: 100 })
     const body = (async function* () {
       yield Buffer.alloc(60)
       yield Buffer.alloc(60)

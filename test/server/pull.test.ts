@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Target } from '../../src/targets/target.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { targetStore } from '../../src/server/store.ts'
@@ -9,7 +9,7 @@ const image = graph({ image: ['config', 'layer'] })
 const index = graph({ index: ['image'], image: ['config', 'layer'] })
 
 describe('GET /v2/', () => {
-  test('says that this is a registry', async () => {
+  it('says that this is a registry', async () => {
     const { call } = await startRegistry()
     const reply = await call('GET', '/v2/')
     expect(reply.status).toBe(200)
@@ -19,7 +19,7 @@ describe('GET /v2/', () => {
 })
 
 describe('manifests', () => {
-  test.each(['GET', 'HEAD'])(
+  it.each(['GET', 'HEAD'])(
     '%s by tag and by digest answers type, length, digest and ETag',
     async (method) => {
       const { call } = await startRegistry()
@@ -37,7 +37,7 @@ describe('manifests', () => {
     },
   )
 
-  test('an index is answered to a client that accepts images only', async () => {
+  it('an index is answered to a client that accepts images only', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'some/image', index, 'v1')
     const accept = image.descriptor('image').mediaType
@@ -45,14 +45,14 @@ describe('manifests', () => {
     expect(reply.headers['content-type']).toBe(index.descriptor('index').mediaType)
   })
 
-  test('a digest may be percent-encoded', async () => {
+  it('a digest may be percent-encoded', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image)
     const encoded = encodeURIComponent(image.descriptor('image').digest)
     expect((await call('GET', `/v2/x/manifests/${encoded}`)).status).toBe(200)
   })
 
-  test('an unknown tag, digest or repository is 404 with the code of the spec', async () => {
+  it('an unknown tag, digest or repository is 404 with the code of the spec', async () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', image, 'v1')
     const missing = blob().digest
@@ -66,14 +66,14 @@ describe('manifests', () => {
     expect(errorCodes(reply)).toEqual(['NAME_UNKNOWN'])
   })
 
-  test('a malformed digest is 400', async () => {
+  it('a malformed digest is 400', async () => {
     const { call } = await startRegistry()
     const reply = await call('GET', '/v2/x/manifests/sha256:baddigeststring')
     expect(reply.status).toBe(400)
     expect(errorCodes(reply)).toEqual(['DIGEST_INVALID'])
   })
 
-  test('a blob is not a manifest, by digest or by a tag that a store has on it', async () => {
+  it('a blob is not a manifest, by digest or by a tag that a store has on it', async () => {
     const target = new MemoryTarget()
     await image.pushTo(target)
     await target.tag(image.descriptor('layer'), 'layer')
@@ -83,7 +83,7 @@ describe('manifests', () => {
     }
   })
 
-  test('an error to HEAD has no body', async () => {
+  it('an error to HEAD has no body', async () => {
     const { call } = await startRegistry()
     const reply = await call('HEAD', '/v2/x/manifests/v1')
     expect(reply.status).toBe(404)
@@ -92,7 +92,7 @@ describe('manifests', () => {
 })
 
 describe('blobs', () => {
-  test.each(['sha256', 'sha384', 'sha512'] as const)(
+  it.each(['sha256', 'sha384', 'sha512'] as const)(
     'GET and HEAD of a blob with a digest of %s',
     async (algorithm) => {
       const { call } = await startRegistry()
@@ -110,7 +110,7 @@ describe('blobs', () => {
     },
   )
 
-  test('an empty blob', async () => {
+  it('an empty blob', async () => {
     const { call } = await startRegistry()
     const empty = blobOf('')
     expect((await pushBlob(call, 'x', empty)).status).toBe(201)
@@ -118,7 +118,7 @@ describe('blobs', () => {
     expect([reply.status, reply.headers['content-length'], reply.body.length]).toEqual([200, '0', 0])
   })
 
-  test('an unknown blob is 404, a malformed digest 400', async () => {
+  it('an unknown blob is 404, a malformed digest 400', async () => {
     const { call } = await startRegistry()
     await pushBlob(call, 'x', blob())
     const unknown = await call('GET', `/v2/x/blobs/${blob().digest}`)
@@ -128,7 +128,7 @@ describe('blobs', () => {
   })
 
   const bytes = Buffer.from('0123456789')
-  test.each([
+  it.each([
     ['bytes=2-5', '2345', 'bytes 2-5/10'],
     ['bytes=7-', '789', 'bytes 7-9/10'],
     ['bytes=-3', '789', 'bytes 7-9/10'],
@@ -146,7 +146,7 @@ describe('blobs', () => {
     expect(reply.body.toString()).toBe(part)
   })
 
-  test.each(['bytes=10-', 'bytes=5-0', 'bytes=5000-10000', 'bytes=-0'])('Range %s is 416', async (range) => {
+  it.each(['bytes=10-', 'bytes=5-0', 'bytes=5000-10000', 'bytes=-0'])('Range %s is 416', async (range) => {
     const { call } = await startRegistry()
     const { digest } = blobOf(bytes)
     await pushBlob(call, 'x', { bytes, digest })
@@ -155,20 +155,18 @@ describe('blobs', () => {
     expect(reply.headers['content-range']).toBe('bytes */10')
   })
 
-  test.each([
-    { range: 'bytes=0-1,4-5' },
-    { range: 'lines=0-1' },
-    { range: 'bytes=-' },
-    { range: 'bytes=a-b' },
-  ])('the whole is answered to $range', async (headers) => {
-    const { call } = await startRegistry()
-    const { digest } = blobOf(bytes)
-    await pushBlob(call, 'x', { bytes, digest })
-    const reply = await call('GET', `/v2/x/blobs/${digest}`, { headers })
-    expect([reply.status, reply.body.toString()]).toEqual([200, '0123456789'])
-  })
+  it.each([{ range: 'bytes=0-1,4-5' }, { range: 'lines=0-1' }, { range: 'bytes=-' }, { range: 'bytes=a-b' }])(
+    'the whole is answered to $range',
+    async (headers) => {
+      const { call } = await startRegistry()
+      const { digest } = blobOf(bytes)
+      await pushBlob(call, 'x', { bytes, digest })
+      const reply = await call('GET', `/v2/x/blobs/${digest}`, { headers })
+      expect([reply.status, reply.body.toString()]).toEqual([200, '0123456789'])
+    },
+  )
 
-  test('If-Range with another ETag asks for the whole', async () => {
+  it('If-Range with another ETag asks for the whole', async () => {
     const { call } = await startRegistry()
     const { digest } = blobOf(bytes)
     await pushBlob(call, 'x', { bytes, digest })
@@ -178,7 +176,7 @@ describe('blobs', () => {
     expect((await ask(`"${digest}"`)).status).toBe(206)
   })
 
-  test('a range of a store that cannot seek is read up to its end and no further', async () => {
+  it('a range of a store that cannot seek is read up to its end and no further', async () => {
     let chunksRead = 0
     const content = blobOf(bytes)
     const descriptor = { mediaType: 'application/octet-stream', digest: content.digest, size: 10 }
@@ -204,7 +202,7 @@ describe('blobs', () => {
 })
 
 describe('paths that are none', () => {
-  test.each(['/', '/v1/', '/v2/x', '/v2/x/other/y', '/v2/tags/list', '/v2/x/manifests'])(
+  it.each(['/', '/v1/', '/v2/x', '/v2/x/other/y', '/v2/tags/list', '/v2/x/manifests'])(
     '%s is 404 in the JSON of the spec',
     async (path) => {
       const { call } = await startRegistry()
@@ -215,7 +213,7 @@ describe('paths that are none', () => {
     },
   )
 
-  test.each(['Upper', 'a//b', 'a/../b', 'a%2F..%2Fb', '%zz', '-a', 'a'.repeat(300)])(
+  it.each(['Upper', 'a//b', 'a/../b', 'a%2F..%2Fb', '%zz', '-a', 'a'.repeat(300)])(
     'the name %s is refused with NAME_INVALID',
     async (name) => {
       const { call } = await startRegistry()
@@ -224,7 +222,7 @@ describe('paths that are none', () => {
     },
   )
 
-  test('a name of a hundred thousand letters and slashes takes no time', async () => {
+  it('a name of a hundred thousand letters and slashes takes no time', async () => {
     const { parseRoute } = await import('../../src/server/routes.ts')
     const started = performance.now()
     parseRoute(`/v2/${'a/'.repeat(50_000)}tags/list`)
@@ -232,7 +230,7 @@ describe('paths that are none', () => {
     expect(performance.now() - started).toBeLessThan(100)
   })
 
-  test('a method that an endpoint does not have is 405 and says which it has', async () => {
+  it('a method that an endpoint does not have is 405 and says which it has', async () => {
     const { call } = await startRegistry()
     const reply = await call('POST', '/v2/x/tags/list')
     expect([reply.status, errorCodes(reply), reply.headers.allow]).toEqual([

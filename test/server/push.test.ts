@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { targetStore } from '../../src/server/store.ts'
 import {
   beginUpload,
@@ -15,7 +15,7 @@ import {
 } from './harness.ts'
 
 describe.each(['sha256', 'sha512'] as const)('one request with a digest of %s', (algorithm) => {
-  test('POST with the digest and the blob stores it', async () => {
+  it('POST with the digest and the blob stores it', async () => {
     const { call } = await startRegistry()
     const pushed = blob(1000, algorithm)
     const reply = await pushBlob(call, 'x', pushed)
@@ -25,7 +25,7 @@ describe.each(['sha256', 'sha512'] as const)('one request with a digest of %s', 
     await expectBlob(call, 'x', pushed)
   })
 
-  test('POST and PUT with the blob stores it, without a file for the body', async () => {
+  it('POST and PUT with the blob stores it, without a file for the body', async () => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const pushed = blob(1000, algorithm)
@@ -43,7 +43,7 @@ describe.each(['sha256', 'sha512'] as const)('one request with a digest of %s', 
     await expectBlob(call, 'x', pushed)
   })
 
-  test.each(['POST', 'PUT'])('%s of a body without a Content-Length stores it', async (method) => {
+  it.each(['POST', 'PUT'])('%s of a body without a Content-Length stores it', async (method) => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const pushed = blob(1000, algorithm)
@@ -58,37 +58,42 @@ describe.each(['sha256', 'sha512'] as const)('one request with a digest of %s', 
 describe('content that is not what its digest says', () => {
   const wrong = { digest: blob().digest, bytes: Buffer.from('oh no') }
 
-  async function expectRefused(call: Call, folder: string, method: string, path: string, body?: Buffer) {
+  async function expectRefused(
+    call: Call,
+    folder: string,
+    request: readonly [method: string, path: string, body?: Buffer],
+  ) {
+    const [method, path, body] = request
     const reply = await call(method, `${path}?digest=${wrong.digest}`, body === undefined ? {} : { body })
     expect([reply.status, errorCodes(reply)]).toEqual([400, ['DIGEST_INVALID']])
     expect((await call('HEAD', `/v2/x/blobs/${wrong.digest}`)).status).toBe(404)
     expect(await everythingIn(folder)).toEqual([])
   }
 
-  test('is refused in one POST', async () => {
+  it('is refused in one POST', async () => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
-    await expectRefused(call, folder, 'POST', '/v2/x/blobs/uploads/', wrong.bytes)
+    await expectRefused(call, folder, ['POST', '/v2/x/blobs/uploads/', wrong.bytes])
   })
 
-  test('is refused in the PUT, which ends the upload', async () => {
+  it('is refused in the PUT, which ends the upload', async () => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const location = await beginUpload(call, 'x')
-    await expectRefused(call, folder, 'PUT', location, wrong.bytes)
+    await expectRefused(call, folder, ['PUT', location, wrong.bytes])
     expect((await call('GET', location)).status).toBe(404)
   })
 
-  test('is refused after PATCHes, and what came is removed', async () => {
+  it('is refused after PATCHes, and what came is removed', async () => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const location = await beginUpload(call, 'x')
     await call('PATCH', location, { body: wrong.bytes })
-    await expectRefused(call, folder, 'PUT', location)
+    await expectRefused(call, folder, ['PUT', location])
     expect((await call('GET', location)).status).toBe(404)
   })
 
-  test.each(['', '?digest=sha256:0', '?digest=md5:d41d8cd98f00b204e9800998ecf8427e'])(
+  it.each(['', '?digest=sha256:0', '?digest=md5:d41d8cd98f00b204e9800998ecf8427e'])(
     'a PUT with the query %j is refused',
     async (query) => {
       const { call } = await startRegistry()
@@ -100,7 +105,7 @@ describe('content that is not what its digest says', () => {
 })
 
 describe('a blob over the limit', () => {
-  test.each([
+  it.each([
     ['with a Content-Length', Buffer.alloc(101)],
     ['as a stream', undefined],
   ])('is 413 %s, and the upload is over', async (_, bytes) => {
@@ -120,7 +125,7 @@ describe('a blob over the limit', () => {
     expect(await everythingIn(folder)).toEqual([])
   })
 
-  test('is counted over all chunks', async () => {
+  it('is counted over all chunks', async () => {
     const { call } = await startRegistry({ maxBlobBytes: 100 })
     const location = await beginUpload(call, 'x')
     expect((await call('PATCH', location, { body: Buffer.alloc(60) })).status).toBe(202)
@@ -128,13 +133,13 @@ describe('a blob over the limit', () => {
   })
 })
 
-test('a push to a repository that cannot be made is 404', async () => {
+it('a push to a repository that cannot be made is 404', async () => {
   const { call } = await startRegistry({}, targetStore(new Map()))
   const reply = await call('POST', '/v2/x/blobs/uploads/')
   expect([reply.status, errorCodes(reply)]).toEqual([404, ['NAME_UNKNOWN']])
 })
 
-test('a push of what is there ends at once, and the connection goes on', async () => {
+it('a push of what is there ends at once, and the connection goes on', async () => {
   const { registry } = await startRegistry()
   const call = caller(registry.url)
   const pushed = blob(3 * 1024 * 1024)

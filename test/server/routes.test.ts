@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, it } from 'vitest'
 import { isRepository } from '../../src/content/reference.ts'
 import { parseRoute } from '../../src/server/routes.ts'
 
@@ -9,7 +9,7 @@ const word = fc.constantFrom('v2', 'blobs', 'uploads', 'manifests', 'tags', 'lis
 const name = fc.array(fc.oneof(part, word), { minLength: 1, maxLength: 6 }).map((parts) => parts.join('/'))
 const reference = fc.stringMatching(/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,20}$/)
 
-test('every legal name and reference is found again in its path', () => {
+it('every legal name and reference is found again in its path', () => {
   fc.assert(
     fc.property(name, reference, (legal, tag) => {
       expect(isRepository(legal)).toBe(true)
@@ -40,6 +40,6 @@ test('every legal name and reference is found again in its path', () => {
   )
 })
 
-test('no path makes it fail', () => {
+it('no path makes it fail', () => {
   fc.assert(fc.property(fc.string(), (path) => void parseRoute(`/v2/${path}`)))
 })

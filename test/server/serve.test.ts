@@ -1,13 +1,16 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'undici'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, it, vi } from 'vitest'
+import { contentOf } from '../../src/content/content.ts'
 import { digestOf } from '../../src/content/digest.ts'
-import { InvalidLayoutError, LockedError, UnreachableError } from '../../src/errors.ts'
+import { InvalidLayoutError, LockedError, SizeMismatchError, UnreachableError } from '../../src/errors.ts'
 import { createRegistryHandler, type RequestFact } from '../../src/server/handler.ts'
 import { serve } from '../../src/server/serve.ts'
 import { memoryStore, targetStore } from '../../src/server/store.ts'
@@ -18,8 +21,11 @@ import {
   beginUpload,
   blob,
   caller,
+  chunksOf,
+  descriptorOf,
   errorCodes,
   everythingIn,
+  expectBlob,
   json,
   pushBlob,
   pushGraph,
@@ -29,13 +35,13 @@ import {
 const image = graph({ image: ['config', 'layer'] })
 
 describe('serve', () => {
-  test('listens on loopback at a free port', async () => {
+  it('listens on loopback at a free port', async () => {
     const { registry, call } = await startRegistry()
     expect(registry.url).toBe(`http://127.0.0.1:${registry.port}`)
     expect((await call('GET', '/v2/')).status).toBe(200)
   })
 
-  test('speaks HTTPS with a certificate and its key', async () => {
+  it('speaks HTTPS with a certificate and its key', async () => {
     await using registry = await serve(memoryStore(), { tls: { cert, key } })
     expect(registry.url).toBe(`https://127.0.0.1:${registry.port}`)
     const client = new Client(registry.url, { connect: { ca: cert } })
@@ -45,14 +51,14 @@ describe('serve', () => {
     expect(reply.statusCode).toBe(200)
   })
 
-  test('fails with UNREACHABLE where it cannot listen, and says where', async () => {
+  it('fails with UNREACHABLE where it cannot listen, and says where', async () => {
     const { registry } = await startRegistry()
     const failure = serve(memoryStore(), { port: registry.port })
     await expect(failure).rejects.toThrow(UnreachableError)
     await expect(failure).rejects.toThrow(`cannot listen on 127.0.0.1, port ${registry.port}`)
   })
 
-  test('closes while a client is in the middle of a push, and leaves nothing', async () => {
+  it('closes while a client is in the middle of a push, and leaves nothing', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'copygraph-test-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     const facts: RequestFact[] = []
@@ -72,7 +78,7 @@ describe('serve', () => {
     await expect(fetch(registry.url)).rejects.toThrow()
   })
 
-  test('is closed by `await using`', async () => {
+  it('is closed by `await using`', async () => {
     let url = ''
     {
       await using registry = await serve(memoryStore())
@@ -81,7 +87,7 @@ describe('serve', () => {
     await expect(fetch(url)).rejects.toThrow()
   })
 
-  test('tells of each request when it is over', async () => {
+  it('tells of each request when it is over', async () => {
     const facts: RequestFact[] = []
     const { call } = await startRegistry({ onRequest: (fact) => facts.push(fact) })
     await call('GET', '/v2/x/tags/list?n=1')
@@ -92,27 +98,45 @@ describe('serve', () => {
     ])
   })
 
-  test('puts a wrapper around every request', async () => {
-    const wrap =
-      (handler: RequestListener): RequestListener =>
-      (request, response) => {
-        if (request.url === '/v2/fails') response.writeHead(503).end()
-        else handler(request, response)
-      }
-    const { call } = await startRegistry({ wrap })
-    expect((await call('GET', '/v2/fails')).status).toBe(503)
-    expect((await call('GET', '/v2/')).status).toBe(200)
-  })
-
-  test('ends a connection that stands still in the middle of a request', async () => {
-    const { registry } = await startRegistry({ idleTimeout: 50 })
+  it('ends a connection that stands still in the middle of a request', async () => {
+    const { registry } = await startRegistry({ idleTimeoutMilliseconds: 50 })
     const socket = connect(registry.port, registry.host)
     socket.write('PUT /v2/x/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nthe beginning')
     socket.resume()
     await once(socket, 'close')
   })
 
-  test('the handler works in a server of the caller, and ends what is at work when it is closed', async () => {
+  it('lets a store work for longer than a client may stand still, and keeps what it made', async () => {
+    const target = new MemoryTarget()
+    const push = target.push.bind(target)
+    target.push = async (...what) => {
+      await delay(1200)
+      return push(...what)
+    }
+    const store = targetStore(new Map([['x', target]]))
+    const { call } = await startRegistry({ idleTimeoutMilliseconds: 500 }, store)
+    // The second one is sent only as it is taken.
+    const pushed = [blob(), blob(20_000_000)]
+    const replies = await Promise.all(pushed.map((one) => pushBlob(call, 'x', one)))
+    expect(replies.map(({ status }) => status)).toEqual([201, 201])
+    for (const one of pushed) await expectBlob(call, 'x', one)
+  })
+
+  it('ends a connection whose client does not take the answer', async () => {
+    const target = new MemoryTarget()
+    const large = blob(20_000_000)
+    await target.push(descriptorOf(large), contentOf(large.bytes))
+    const facts: RequestFact[] = []
+    const options = { idleTimeoutMilliseconds: 50, onRequest: (fact: RequestFact) => facts.push(fact) }
+    const { registry } = await startRegistry(options, targetStore(new Map([['x', target]])))
+    const socket = connect(registry.port, registry.host)
+    onTestFinished(() => void socket.destroy())
+    socket.write(`GET /v2/x/blobs/${large.digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await vi.waitUntil(() => facts.length > 0)
+    expect(socket.bytesRead).toBeLessThan(20_000_000)
+  })
+
+  it('the handler works in a server of the caller, and ends what is at work when it is closed', async () => {
     const handler = createRegistryHandler(memoryStore())
     const server = createServer(handler).listen(0, '127.0.0.1')
     onTestFinished(() => void server.close())
@@ -132,7 +156,7 @@ describe('serve', () => {
 })
 
 describe('a client that goes away', () => {
-  test('in the middle of a blob ends the reading of it', async () => {
+  it('in the middle of a blob ends the reading of it', async () => {
     let isRead = true
     let chunks = 0
     const bytes = Buffer.alloc(1024 * 1024)
@@ -170,7 +194,7 @@ describe('a client that goes away', () => {
   })
 })
 
-test('a client that goes on sending what was refused is cut off', async () => {
+it('a client that goes on sending what was refused is cut off', async () => {
   const { registry } = await startRegistry()
   const socket = connect(registry.port, registry.host)
   socket.on('error', () => undefined)
@@ -205,7 +229,7 @@ describe('content that is damaged in the store', () => {
     }
   }
 
-  test('is 500 without a word about local paths if nothing was sent', async () => {
+  it('is 500 without a word about local paths if nothing was sent', async () => {
     const facts: RequestFact[] = []
     const { digest, store } = damaged(1)
     const { call } = await startRegistry({ onRequest: (fact) => facts.push(fact) }, store)
@@ -217,13 +241,38 @@ describe('content that is damaged in the store', () => {
     expect(facts[0]?.error).toBeInstanceOf(InvalidLayoutError)
   })
 
-  test('cuts off the connection in the middle of a body', async () => {
+  it('cuts off the connection in the middle of a body', async () => {
     const { digest, store } = damaged(3)
     const { call } = await startRegistry({}, store)
     await expect(call('GET', `/v2/x/blobs/${digest}`)).rejects.toThrow()
   })
 
-  test.each([
+  it.each([
+    ['fewer', 'bytes=0-99', 50],
+    ['fewer', 'bytes=0-', 50],
+    ['fewer', 'bytes=nonsense', 50],
+    ['more', 'bytes=nonsense', 2000],
+  ])(
+    'with %s bytes (range %j) leaves no connection on which answers are mistaken',
+    async (_, range, length) => {
+      const { bytes, digest } = blob()
+      const target = Object.assign(new MemoryTarget(), {
+        resolve: async () => descriptorOf({ bytes, digest }),
+        fetch: () => chunksOf(Buffer.alloc(length), 50),
+      })
+      const facts: RequestFact[] = []
+      const options = { onRequest: (fact: RequestFact) => facts.push(fact) }
+      const { registry } = await startRegistry(options, targetStore(new Map([['x', target]])))
+      const socket = connect(registry.port, registry.host)
+      const received = text(socket)
+      socket.write(`GET /v2/x/blobs/${digest} HTTP/1.1\r\nHost: x\r\nRange: ${range}\r\n\r\n`)
+      socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+      expect(await received).not.toContain('{}')
+      expect(facts[0]?.error).toBeInstanceOf(SizeMismatchError)
+    },
+  )
+
+  it.each([
     ['ENOSPC', 507],
     ['EROFS', 405],
     ['EIO', 500],
@@ -236,7 +285,7 @@ describe('content that is damaged in the store', () => {
     expect(reply.body.toString()).not.toContain('secret')
   })
 
-  test('a store that is locked is 503 with Retry-After', async () => {
+  it('a store that is locked is 503 with Retry-After', async () => {
     const target = new MemoryTarget()
     const push = () => Promise.reject(new LockedError('/secret/lock is held'))
     const { call } = await startRegistry({}, targetStore(new Map([['x', Object.assign(target, { push })]])))
@@ -247,7 +296,7 @@ describe('content that is damaged in the store', () => {
 })
 
 describe('read-only', () => {
-  test('reads and refuses to write', async () => {
+  it('reads and refuses to write', async () => {
     const target = new MemoryTarget()
     await image.pushTo(target)
     await target.tag(image.descriptor('image'), 'v1')
@@ -272,7 +321,7 @@ describe('read-only', () => {
   })
 })
 
-test('many clients push and pull at once', async () => {
+it('many clients push and pull at once', async () => {
   const { call } = await startRegistry()
   const names = Array.from({ length: 20 }, (_, at) => `r${at % 4}`)
   await Promise.all(names.map((name) => pushGraph(call, name, image, 'v1')))

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   beginUpload,
   blob,
@@ -13,7 +13,7 @@ import {
 } from './harness.ts'
 
 describe('an upload in parts', () => {
-  test('begins with 202, a relative Location, the range 0-0 and an id', async () => {
+  it('begins with 202, a relative Location, the range 0-0 and an id', async () => {
     const { call } = await startRegistry()
     const reply = await call('POST', '/v2/some/where/blobs/uploads/')
     expect(reply.status).toBe(202)
@@ -22,7 +22,7 @@ describe('an upload in parts', () => {
     expect(reply.headers['content-length']).toBe('0')
   })
 
-  test.each([false, true])('takes chunks in order (the last in the PUT: %s)', async (lastInPut) => {
+  it.each([false, true])('takes chunks in order (the last in the PUT: %s)', async (lastInPut) => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const pushed = blob(300)
@@ -42,7 +42,7 @@ describe('an upload in parts', () => {
     expect((await call('GET', location)).status).toBe(404)
   })
 
-  test('takes a stream without Content-Range and without Content-Length', async () => {
+  it('takes a stream without Content-Range and without Content-Length', async () => {
     const { call } = await startRegistry()
     const pushed = blob(5 * 1024 * 1024)
     const location = await beginUpload(call, 'x')
@@ -52,23 +52,23 @@ describe('an upload in parts', () => {
     await expectBlob(call, 'x', pushed)
   })
 
-  test('says how far it is, and goes on', async () => {
+  it('says how far it is, and goes on', async () => {
     const { call } = await startRegistry()
     const pushed = blob(300)
     const location = await beginUpload(call, 'x')
-    const status = async () => {
+    const progress = async () => {
       const { status, headers, body } = await call('GET', location)
       expect(body.length).toBe(0)
       return [status, headers.range, headers.location]
     }
-    expect(await status()).toEqual([204, '0-0', location])
+    expect(await progress()).toEqual([204, '0-0', location])
     await call('PATCH', location, { body: pushed.bytes.subarray(0, 120) })
-    expect(await status()).toEqual([204, '0-119', location])
+    expect(await progress()).toEqual([204, '0-119', location])
     await call('PATCH', location, { body: pushed.bytes.subarray(120) })
     expect((await call('PUT', `${location}?digest=${pushed.digest}`)).status).toBe(201)
   })
 
-  test.each(['100-199', '0-9', '119-219', '121-221', 'bytes=120-219', '219-120', ''])(
+  it.each(['100-199', '0-9', '119-219', '121-221', 'bytes=120-219', '219-120', ''])(
     'refuses a chunk at %j when the next byte is the 120th, and can go on',
     async (range) => {
       const { call } = await startRegistry()
@@ -94,7 +94,7 @@ describe('an upload in parts', () => {
     },
   )
 
-  test('refuses a chunk whose Content-Range is not as long as its body', async () => {
+  it('refuses a chunk whose Content-Range is not as long as its body', async () => {
     const { call } = await startRegistry()
     const location = await beginUpload(call, 'x')
     const headers = { 'content-range': '0-99' }
@@ -103,7 +103,7 @@ describe('an upload in parts', () => {
     expect((await call('GET', location)).headers.range).toBe('0-0')
   })
 
-  test('is cancelled by DELETE, with what came', async () => {
+  it('is cancelled by DELETE, with what came', async () => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const location = await beginUpload(call, 'x')
@@ -117,13 +117,13 @@ describe('an upload in parts', () => {
     }
   })
 
-  test('belongs to the repository that it was begun in', async () => {
+  it('belongs to the repository that it was begun in', async () => {
     const { call } = await startRegistry()
     const location = await beginUpload(call, 'mine')
     expect((await call('GET', location.replace('mine', 'yours'))).status).toBe(404)
   })
 
-  test('keeps what came of a request that broke off', async () => {
+  it('keeps what came of a request that broke off', async () => {
     const { registry, call } = await startRegistry()
     const pushed = blob(4_000_000)
     const location = await beginUpload(call, 'x')
@@ -143,7 +143,7 @@ describe('an upload in parts', () => {
     await expectBlob(call, 'x', pushed)
   })
 
-  test('takes one request at a time', async () => {
+  it('takes one request at a time', async () => {
     const { call } = await startRegistry()
     const location = await beginUpload(call, 'x')
     const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>()
@@ -166,7 +166,7 @@ describe('an upload in parts', () => {
     expect((await first).headers.range).toBe('0-99')
   })
 
-  test('that is cancelled in the middle of a request leaves nothing when that ends', async () => {
+  it('that is cancelled in the middle of a request leaves nothing when that ends', async () => {
     const { store, folder } = await spoolingStore()
     const { call } = await startRegistry({}, store)
     const location = await beginUpload(call, 'x')
@@ -176,21 +176,39 @@ describe('an upload in parts', () => {
       expect((await call('DELETE', location)).status).toBe(204)
       yield Buffer.alloc(100)
     })()
-    await call('PATCH', location, { body })
+    const ended = await call('PATCH', location, { body })
+    expect([ended.status, errorCodes(ended)]).toEqual([404, ['BLOB_UPLOAD_UNKNOWN']])
     expect((await call('GET', location)).status).toBe(404)
     expect(await everythingIn(folder)).toEqual([])
   })
 
-  test('that is not used for its time ends, with what came', async () => {
+  it('that is cancelled while its last request sends becomes no blob', async () => {
     const { store, folder } = await spoolingStore()
-    const { call } = await startRegistry({ uploadTimeout: 50 }, store)
+    const { call } = await startRegistry({}, store)
+    const location = await beginUpload(call, 'x')
+    const pushed = blob(200)
+    const body = (async function* () {
+      yield pushed.bytes.subarray(0, 100)
+      await vi.waitUntil(async () => (await everythingIn(folder)).length > 0)
+      expect((await call('DELETE', location)).status).toBe(204)
+      yield pushed.bytes.subarray(100)
+    })()
+    const ended = await call('PUT', `${location}?digest=${pushed.digest}`, { body })
+    expect([ended.status, errorCodes(ended)]).toEqual([404, ['BLOB_UPLOAD_UNKNOWN']])
+    expect((await call('GET', `/v2/x/blobs/${pushed.digest}`)).status).toBe(404)
+    expect(await everythingIn(folder)).toEqual([])
+  })
+
+  it('that is not used for its time ends, with what came', async () => {
+    const { store, folder } = await spoolingStore()
+    const { call } = await startRegistry({ uploadTimeoutMilliseconds: 50 }, store)
     const location = await beginUpload(call, 'x')
     await call('PATCH', location, { body: Buffer.alloc(100) })
     await vi.waitUntil(async () => (await everythingIn(folder)).length === 0)
     expect((await call('GET', location)).status).toBe(404)
   })
 
-  test('over the number that may be open is refused with 429', async () => {
+  it('over the number that may be open is refused with 429', async () => {
     const { call } = await startRegistry({ maxUploads: 2 })
     const location = await beginUpload(call, 'x')
     await beginUpload(call, 'y')
@@ -200,7 +218,7 @@ describe('an upload in parts', () => {
     expect((await call('POST', '/v2/x/blobs/uploads/')).status).toBe(202)
   })
 
-  test('of an empty blob has no parts', async () => {
+  it('of an empty blob has no parts', async () => {
     const { call } = await startRegistry()
     const empty = blobOf('')
     const location = await beginUpload(call, 'x')

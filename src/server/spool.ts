@@ -1,0 +1,58 @@
+import { hash } from 'node:crypto'
+import * as fs from 'node:fs/promises'
+import { join } from 'node:path'
+import { getuid } from 'node:process'
+import { currentOwner, isGone, type Owner } from '../targets/oci-layout/owner.ts'
+
+/** The one file in the folder of an upload. */
+export const spoolFile = 'blob'
+
+/**
+ * Where the bytes of unfinished uploads are kept, each in a folder of its own that names its process: what a dead
+ * process of this host has left is removed before the first folder is made.
+ */
+export class Spool {
+  readonly #directory: string
+  #prefix: Promise<string> | undefined
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** A new folder, which the caller removes. Errors: those of the file system. */
+  async makeFolder(): Promise<string> {
+    const prefix = await (this.#prefix ??= this.#begin())
+    await fs.mkdir(this.#directory, { recursive: true })
+    return fs.mkdtemp(join(this.#directory, prefix))
+  }
+
+  async #begin(): Promise<string> {
+    const self = await currentOwner()
+    await sweep(this.#directory, self)
+    return `.upload-${hostCode(self)}-${self.pid}-`
+  }
+}
+
+const namePattern = /^\.upload-([0-9a-f]{16})-(\d{1,10})-[A-Za-z0-9]{6}$/
+
+/** What cannot be read or removed here keeps no upload from being made: making it will tell. */
+async function sweep(directory: string, self: Owner): Promise<void> {
+  const names = await fs.readdir(directory).catch(() => [])
+  for (const name of names) {
+    const [, host, pid] = namePattern.exec(name) ?? []
+    if (host !== hostCode(self) || !isGone({ ...self, pid: Number(pid) }, self)) continue
+    await removeOwn(join(directory, name)).catch(() => undefined)
+  }
+}
+
+/** Only what this user made: in a folder that all may write to, another one's could be exchanged for a link meanwhile. */
+async function removeOwn(folder: string): Promise<void> {
+  const status = await fs.lstat(folder)
+  if (!status.isDirectory() || (getuid !== undefined && status.uid !== getuid())) return
+  await fs.rm(join(folder, spoolFile), { force: true })
+  await fs.rmdir(folder)
+}
+
+function hostCode({ host }: Owner): string {
+  return hash('sha256', host).slice(0, 16)
+}
