@@ -7,6 +7,7 @@ export interface FileStatus {
   readonly size: number | bigint
   readonly ino: number | bigint
   readonly mtimeMs: number | bigint
+  readonly ctimeMs: number | bigint
 }
 
 /** The part of a `FileHandle` that reading needs. */

@@ -80,9 +80,12 @@ async function fill(
     await writeBatches(file, content, signal)
     signal?.throwIfAborted()
     if (sync) await file.datasync()
-  } finally {
-    await file.close()
+  } catch (error) {
+    // On a disk that fails, closing may fail too: what went wrong first is what counts.
+    await file.close().catch(() => {})
+    throw error
   }
+  await file.close()
 }
 
 /** One batch is written while the next one is collected; never two, as their order would not be certain. */

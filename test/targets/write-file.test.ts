@@ -150,6 +150,21 @@ describe('writeFile', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
+  it('hands on what went wrong first when the file cannot even be closed', async () => {
+    const failure = new Error('the source broke')
+    const content = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('x')
+      throw failure
+    }
+    const closing: WritableFileSystem = {
+      ...fs,
+      open: async (path, flags) => failingClose(await fs.open(path, flags)),
+    }
+    await expect(write(content(), { fs: closing })).rejects.toBe(failure)
+    await expect(write(chunksOf(Buffer.from('x')), { fs: closing })).rejects.toMatchObject({ code: 'EIO' })
+    expect(await readdir(directory)).toEqual([])
+  })
+
   it('goes on after a write that was too short', async () => {
     const bytes = Buffer.from(Array.from({ length: 3000 }, (_, at) => at % 251))
     await write(chunksOf(bytes.subarray(0, 1000), bytes.subarray(1000)), { fs: shortWrites(700) })
@@ -174,6 +189,17 @@ describe('writeFile', () => {
     expect(await readdir(directory)).toEqual([])
   })
 })
+
+function failingClose(file: WritableFile): WritableFile {
+  return {
+    writev: (buffers) => file.writev(buffers),
+    datasync: () => file.datasync(),
+    async close() {
+      await file.close()
+      throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' })
+    },
+  }
+}
 
 function wrapped(
   writev: (file: WritableFile, buffers: Uint8Array[]) => Promise<{ bytesWritten: number }>,

@@ -4,9 +4,10 @@ import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
 import { verify } from '../../content/verify.ts'
-import { InvalidLayoutError, NotFoundError } from '../../errors.ts'
+import { DigestMismatchError, InvalidLayoutError, NotFoundError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { isFileError, openRegularFile, readChunks, type FileStatus } from '../read-file.ts'
+import type { WriteFileOptions } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import type { Ingest } from './ingest.ts'
 
@@ -59,12 +60,15 @@ export class Blobs {
     return verify(content, descriptor)
   }
 
-  /** Stores verified content under its digest. A file that holds it already is shared instead of copied, where the disk can. */
-  async write(descriptor: Descriptor, content: Content, { signal }: SignalOptions): Promise<void> {
+  /**
+   * Stores verified content under its digest. A file that holds it already is shared instead of copied, where the disk
+   * can; the content itself is then not read.
+   */
+  async write(descriptor: Descriptor, content: Content, options: WriteFileOptions): Promise<void> {
     const path = this.path(descriptor.digest)
     const verified = verify(content, descriptor)
-    if (content.file !== undefined && (await this.#share(content.file, descriptor, verified, signal))) return
-    await this.#setting.ingest.write(verified, (temporary) => this.#place(temporary, path), { signal })
+    if (content.file !== undefined && (await this.#share(content.file, descriptor, options))) return
+    await this.#setting.ingest.write(verified, (temporary) => this.#place(temporary, path), options)
   }
 
   /** Stores content whose digest is known only at its end. */
@@ -119,23 +123,30 @@ export class Blobs {
     }
   }
 
-  /** Gives a file a second name here, after its bytes were verified; false if that cannot be done. */
-  async #share(
-    file: string,
-    descriptor: Descriptor,
-    verified: Content,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
+  /** Gives a file a second name here, if the bytes that are under this name are the right ones; false if that cannot be done. */
+  async #share(file: string, descriptor: Descriptor, options: SignalOptions): Promise<boolean> {
     if (!this.#setting.isLocal) return false
     return this.#setting.ingest.link(file, async (temporary) => {
-      // A link to a symbolic link is a symbolic link.
-      const status = await this.#status(temporary)
-      if (status?.isFile() !== true || Number(status.size) !== descriptor.size) return false
-      for await (const _chunk of verified) signal?.throwIfAborted()
-      signal?.throwIfAborted()
+      if (!(await this.#holds(temporary, descriptor, options))) return false
       await this.#place(temporary, this.path(descriptor.digest))
       return true
     })
+  }
+
+  /** False also for a file that cannot be read, and for a symbolic link: a link to one is one. */
+  async #holds(path: string, descriptor: Descriptor, { signal }: SignalOptions): Promise<boolean> {
+    const { fs } = this.#setting
+    try {
+      const file = await openRegularFile(path, fs)
+      if (file === undefined) return false
+      const content = { [Symbol.asyncIterator]: () => readChunks(file, { signal }) }
+      for await (const _chunk of verify(content, descriptor)) signal?.throwIfAborted()
+      return true
+    } catch (error) {
+      if (error instanceof SizeMismatchError || error instanceof DigestMismatchError) return false
+      if (isFileError(error, 'EACCES', 'EPERM', 'EIO')) return false
+      throw error
+    }
   }
 
   async #place(temporary: string, path: string): Promise<void> {

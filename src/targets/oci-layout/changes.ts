@@ -23,6 +23,11 @@ export function addManifest(manifest: Descriptor, covers: boolean): Mutation {
   return (index) => ({ index, uncovered: [plainEntry(manifest)], covering })
 }
 
+/** Manifests have lost what contained them. */
+export function uncover(manifests: readonly Descriptor[]): Mutation {
+  return (index) => ({ index, uncovered: manifests.map(plainEntry) })
+}
+
 /** A manifest has come with its tag. */
 export function addTaggedManifest(manifest: Descriptor, covers: boolean, tag: string): Mutation {
   const covering = covers ? manifest.digest : undefined
@@ -37,7 +42,7 @@ export function setTag(node: Descriptor, tag: string): Mutation {
     const kept = last !== undefined && isEntryOf(last, node) ? last : undefined
     const others = tagged.filter((entry) => entry !== kept)
     const cleared = without(index, (entry) => others.includes(entry))
-    const uncovered = others.filter(({ descriptor }) => descriptor?.digest !== node.digest).map(untagged)
+    const uncovered = others.filter((entry) => !isEntryOf(entry, node)).map(untagged)
     if (kept !== undefined) return { index: cleared, uncovered }
     const unnamed = cleared.entries.find((entry) => entry.name === undefined && isEntryOf(entry, node))
     const entry = renamed(unnamed ?? plainEntry(node), tag)

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import { InvalidLayoutError, LockedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
@@ -31,8 +32,8 @@ export interface Snapshot {
   readonly index: IndexJson
   /** By tag; where a foreign tool has written a tag twice, the last entry, as that is the newer one. */
   readonly named: ReadonlyMap<string, Entry>
-  /** By digest. */
-  readonly listed: ReadonlyMap<Digest, Entry>
+  /** By digest; the same bytes may be listed as several nodes. */
+  readonly listed: ReadonlyMap<Digest, readonly Descriptor[]>
   /** Changes when somebody else has written the file. */
   readonly generation: number
 }
@@ -56,6 +57,8 @@ export class IndexFile {
   readonly #setting: IndexFileSetting
   readonly #path: string
   readonly #waiting: Waiting[] = []
+  /** Those that are being written. */
+  #batch: readonly Waiting[] = []
   #runner: Promise<void> | undefined
   #lockWait = new AbortController()
   #identity: string | undefined
@@ -105,43 +108,46 @@ export class IndexFile {
     if (at === -1) return
     this.#waiting.splice(at, 1)
     waiting.reject(reason)
-    if (this.#waiting.length === 0) this.#lockWait.abort(reason)
+    if (this.#waiting.length === 0 && this.#batch.length === 0) this.#lockWait.abort(reason)
   }
 
   /** Never rejects: errors go to those who wait. */
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       this.#lockWait = new AbortController()
-      const batch: Waiting[] = []
       try {
-        await this.#writeTogether(batch)
+        await this.#writeTogether()
       } catch (error) {
-        if (!this.#lockWait.signal.aborted && batch.length === 0) batch.push(...this.#waiting.splice(0))
-        for (const { reject } of batch) reject(error)
+        const isForAll = !this.#lockWait.signal.aborted && this.#batch.length === 0
+        const failed = isForAll ? this.#waiting.splice(0) : this.#batch
+        for (const { reject } of failed) reject(error)
+      } finally {
+        this.#batch = []
       }
     }
     this.#runner = undefined
   }
 
-  /** Takes all that wait into `batch` once the lock is there. */
-  async #writeTogether(batch: Waiting[]): Promise<void> {
-    let written: readonly Outcome[] | undefined
+  /** Takes all that wait into the batch once the lock is there; who comes later waits for the next one. */
+  async #writeTogether(): Promise<void> {
+    let written: readonly Outcome[] = []
     for (let attempt = 1; ; attempt++) {
       const lock = await this.#lock()
+      let outcomes: readonly Outcome[] | undefined
       let isKept = false
       try {
-        batch.push(...this.#waiting.splice(0))
-        if (batch.length === 0) return
+        if (attempt === 1) this.#batch = this.#waiting.splice(0)
+        if (this.#batch.length === 0) return
         // What was written may be lost again to a process that took this lock for dead. Then it is done once more.
-        const outcomes = await this.#write(batch, lock)
-        written ??= outcomes
+        outcomes = await this.#write(this.#batch, lock)
+        if (outcomes !== undefined) written = merged(written, outcomes)
       } finally {
         isKept = await lock.release()
       }
-      if (written !== undefined && isKept) break
+      if (outcomes !== undefined && isKept) break
       if (attempt === maxAttempts) throw new LockedError(`${this.#path}.lock was lost ${attempt} times`)
     }
-    batch.forEach(({ resolve, reject }, at) => {
+    this.#batch.forEach(({ resolve, reject }, at) => {
       const outcome = written[at]
       if (outcome !== undefined && 'error' in outcome) reject(outcome.error)
       else resolve()
@@ -212,10 +218,14 @@ const maxAttempts = 10
 
 function snapshotOf(index: IndexJson, generation: number): Snapshot {
   const named = new Map<string, Entry>()
-  const listed = new Map<Digest, Entry>()
+  const listed = new Map<Digest, Descriptor[]>()
   for (const entry of index.entries) {
-    if (entry.name !== undefined) named.set(entry.name, entry)
-    if (entry.descriptor !== undefined) listed.set(entry.descriptor.digest, entry)
+    const { name, descriptor } = entry
+    if (name !== undefined) named.set(name, entry)
+    if (descriptor === undefined) continue
+    const others = listed.get(descriptor.digest)
+    if (others === undefined) listed.set(descriptor.digest, [descriptor])
+    else others.push(descriptor)
   }
   return { index, named, listed, generation }
 }
@@ -226,6 +236,11 @@ function outcomeOf(mutation: Mutation, index: IndexJson): Outcome {
   } catch (error) {
     return { error }
   }
+}
+
+/** A change that is there already when it is made once more, such as a tag that is gone, did not fail. */
+function merged(before: readonly Outcome[], outcomes: readonly Outcome[]): readonly Outcome[] {
+  return outcomes.map((outcome, at) => ('error' in outcome ? (before[at] ?? outcome) : outcome))
 }
 
 /** Not the time of the last change of the inode, which a rename sets. */

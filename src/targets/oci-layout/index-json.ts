@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { refNameAnnotation } from '../../content/annotations.ts'
-import { plainDescriptor, type Descriptor } from '../../content/descriptor.ts'
-import type { Digest } from '../../content/digest.ts'
+import { plainDescriptor, sameNode, type Descriptor } from '../../content/descriptor.ts'
 import { parseDescriptor } from '../../content/manifest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
 import { parseStrictJson } from '../../content/strict-json.ts'
@@ -78,9 +77,9 @@ export function renamed({ raw }: Entry, name: string | undefined): Entry {
   return entryOf(kept.length === 0 ? others : { ...others, annotations: Object.fromEntries(kept) })
 }
 
-/** True if an entry, tagged or not, names the digest. */
-export function lists({ entries }: IndexJson, digest: Digest): boolean {
-  return entries.some(({ descriptor }) => descriptor?.digest === digest)
+/** True if an entry, tagged or not, names the node: the same bytes under another media type are another one. */
+export function lists({ entries }: IndexJson, node: Descriptor): boolean {
+  return entries.some(({ descriptor }) => descriptor !== undefined && sameNode(descriptor, node))
 }
 
 /**

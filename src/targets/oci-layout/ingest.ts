@@ -48,14 +48,27 @@ export class Ingest {
     })
   }
 
-  /** Removes what dead processes of this host have left. */
+  /** Removes what dead processes of this host have left, and what nobody has touched for so long that its process must be dead. */
   async sweep(): Promise<void> {
     const self = await this.#self()
     for (const name of await this.#names()) {
+      if (!namePattern.test(name)) continue
+      const path = join(this.#directory, name)
       const owner = ownerOf(name, self)
-      if (owner !== undefined && isGone(owner, self)) await removeFile(join(this.#directory, name), this.#fs)
+      const isLeft = (owner !== undefined && isGone(owner, self)) || (await this.#isOld(path))
+      if (isLeft) await removeFile(path, this.#fs)
     }
-    await this.#removeIfEmpty()
+    if (this.#active === 0) await this.#removeIfEmpty()
+  }
+
+  /** By the time of the last change of the inode, since a second name of an old file has the time of its bytes. */
+  async #isOld(path: string): Promise<boolean> {
+    try {
+      return Date.now() - Number((await this.#fs.lstat(path)).ctimeMs) > oldMilliseconds
+    } catch (error) {
+      if (isFileError(error, 'ENOENT')) return false
+      throw error
+    }
   }
 
   async #use<T>(work: (path: string) => Promise<T>): Promise<T> {
@@ -99,6 +112,8 @@ const unlinkable = [
   'EOPNOTSUPP',
   'EINVAL',
 ]
+
+const oldMilliseconds = 7 * 24 * 60 * 60 * 1000
 
 const namePattern = /^copygraph-([0-9a-f]{16})-(\d{1,10})-[0-9a-f]{16}$/
 

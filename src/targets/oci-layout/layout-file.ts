@@ -9,7 +9,7 @@ import type { LayoutFileSystem } from './file-system.ts'
 import type { Ingest } from './ingest.ts'
 
 /** The path of the file that makes a folder an image layout (image-spec, "oci-layout file"). */
-export function layoutFilePath(directory: string): string {
+function layoutFilePath(directory: string): string {
   return join(directory, 'oci-layout')
 }
 

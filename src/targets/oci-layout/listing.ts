@@ -1,3 +1,4 @@
+import { nodeKey } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { ManifestTypes } from '../../content/manifest-types.ts'
 import type { Change } from './changes.ts'
@@ -21,29 +22,34 @@ export async function settleListing(
   const covering = new Set(changes.flatMap((change) => change.covering ?? []))
   const removed = new Set(changes.flatMap((change) => change.removed ?? []))
   const uncovered = newEntries(index, changes).filter(isManifest)
-  const dispensable =
-    covering.size === 0 ? [] : index.entries.filter((entry) => isPlain(entry) && isManifest(entry))
+  const isDispensable = (entry: Entry): boolean => isPlain(entry) && isManifest(entry)
+  const dispensable = covering.size === 0 ? [] : index.entries.filter(isDispensable)
   if (uncovered.length === 0 && dispensable.length === 0) return index
 
   await graph.refresh({ index, generation: snapshot.generation }, {})
-  const listed = new Set([...index.entries, ...uncovered].map(digestOf))
-  const isContained = (entry: Entry, holders: ReadonlySet<Digest | undefined>): boolean =>
-    graph.isContained(digestOf(entry) ?? '', (digest) => holders.has(digest), removed)
-  const needless = new Set(dispensable.filter((entry) => isContained(entry, covering)))
+  const listed = new Set([...index.entries.filter(isManifest), ...uncovered].map(digestOf))
+  const among = (entries: readonly Entry[], holders: ReadonlySet<unknown>): Promise<ReadonlySet<unknown>> =>
+    graph.containedIn(
+      entries.flatMap((entry) => digestOf(entry) ?? []),
+      (digest) => holders.has(digest),
+      removed,
+    )
+  const needless = await among(dispensable, covering)
+  const covered = await among(uncovered, listed)
   return uncovered
-    .filter((entry) => !isContained(entry, listed))
+    .filter((entry) => !covered.has(digestOf(entry)))
     .reduce(
       insert,
-      without(index, (entry) => needless.has(entry)),
+      without(index, (entry) => isDispensable(entry) && needless.has(digestOf(entry))),
     )
 }
 
-/** What the changes want listed and is not, each digest once. */
+/** What the changes want listed and is not, each node once. */
 function newEntries(index: IndexJson, changes: readonly Change[]): readonly Entry[] {
-  const entries = new Map<Digest, Entry>()
+  const entries = new Map<string, Entry>()
   for (const entry of changes.flatMap(({ uncovered = [] }) => uncovered)) {
-    const digest = digestOf(entry)
-    if (digest !== undefined && !lists(index, digest)) entries.set(digest, entry)
+    const { descriptor } = entry
+    if (descriptor !== undefined && !lists(index, descriptor)) entries.set(nodeKey(descriptor), entry)
   }
   return [...entries.values()]
 }

@@ -85,8 +85,9 @@ async function createLock(path: string, fs: LayoutFileSystem, owner: Owner): Pro
   try {
     await file.writev([Buffer.from(JSON.stringify(holder))])
   } catch (error) {
-    await file.close()
-    await removeFile(path, fs)
+    // On a disk that fails, these may fail too: what went wrong first is what counts.
+    await file.close().catch(() => {})
+    await removeFile(path, fs).catch(() => {})
     throw error
   }
   return heldLock(path, fs, { file, token: holder.token })

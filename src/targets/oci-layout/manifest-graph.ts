@@ -1,4 +1,4 @@
-import { plainDescriptor, type Descriptor } from '../../content/descriptor.ts'
+import { nodeKey, plainDescriptor, type Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { ManifestFacts } from '../../content/manifest.ts'
 import { successorsOf, type ManifestTypes } from '../../content/manifest-types.ts'
@@ -6,33 +6,37 @@ import type { SignalOptions } from '../../events.ts'
 import { PredecessorIndex } from '../predecessor-index.ts'
 import type { Predecessor } from '../target.ts'
 import type { Snapshot } from './index-file.ts'
+import type { IndexJson } from './index-json.ts'
 
-/** Reads a manifest of the layout; undefined if it is missing or cannot be read. */
-export type ReadManifest = (
-  manifest: Descriptor,
-  options: SignalOptions,
-) => Promise<ManifestFacts | undefined>
+/** Where the graph finds the manifests of the layout. */
+export interface StoredManifests {
+  /** True for a file of the right size. */
+  readonly exists: (manifest: Descriptor) => Promise<boolean>
+  /** Undefined for a manifest that is missing or cannot be read. */
+  readonly read: (manifest: Descriptor, options: SignalOptions) => Promise<ManifestFacts | undefined>
+}
 
 /**
  * What the manifests of a layout refer to. It knows those that it was told of, and reads the others that index.json
  * leads to when it is first asked. Facts never get old, as a digest names them; whether a manifest is still there is
- * for the caller to look.
+ * for the caller to look, but for `containedIn`.
  */
 export class ManifestGraph {
   readonly #manifestTypes: ManifestTypes
-  readonly #read: ReadManifest
+  readonly #stored: StoredManifests
   readonly #index = new PredecessorIndex()
   readonly #known = new Map<Digest, Descriptor>()
   /** Named by index.json or a manifest that is known, but not read; by node, as what names them may have size or type wrong. */
   readonly #unread = new Map<string, Descriptor>()
-  /** Not to be tried again before somebody else has changed the layout. */
+  /** There, but damaged: not to be tried again before somebody else has changed the layout. */
   readonly #unreadable = new Set<string>()
   #generation = -1
+  #newest: IndexJson | undefined
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(manifestTypes: ManifestTypes, read: ReadManifest) {
+  constructor(manifestTypes: ManifestTypes, stored: StoredManifests) {
     this.#manifestTypes = manifestTypes
-    this.#read = read
+    this.#stored = stored
   }
 
   /** Learns of a manifest. O(successors) */
@@ -48,7 +52,9 @@ export class ManifestGraph {
     const manifest = this.#known.get(digest)
     this.#index.remove(digest)
     this.#known.delete(digest)
-    if (manifest !== undefined) this.#expect(manifest)
+    const isNamed = this.#index.of(digest).length > 0
+    if (manifest !== undefined && isNamed) this.#expect(manifest)
+    this.#newest = undefined
   }
 
   /** A manifest by its digest, as far as it is known. */
@@ -61,18 +67,28 @@ export class ManifestGraph {
     return this.#index.of(digest)
   }
 
-  /** True if a manifest that `isHolder` says contains the node, directly or not; `removed` ones do not count. */
-  isContained(digest: Digest, isHolder: (digest: Digest) => boolean, removed: ReadonlySet<Digest>): boolean {
-    const reached = new Set([digest])
-    for (const at of reached) {
-      const containers = this.#index.of(at).filter(({ edge }) => edge === 'contains')
-      for (const { descriptor } of containers) {
-        if (removed.has(descriptor.digest) || reached.has(descriptor.digest)) continue
-        if (isHolder(descriptor.digest)) return true
-        reached.add(descriptor.digest)
-      }
+  /**
+   * Those of the nodes that a holder contains, directly or not. Neither `removed` manifests count nor those that are not
+   * there any more, which another process may have removed.
+   */
+  async containedIn(
+    digests: Iterable<Digest>,
+    isHolder: (digest: Digest) => boolean,
+    removed: ReadonlySet<Digest>,
+  ): Promise<ReadonlySet<Digest>> {
+    const counted = new Map<Digest, boolean>()
+    const counts = async (digest: Digest): Promise<boolean> => {
+      const known = counted.get(digest)
+      if (known !== undefined) return known
+      const isCounted = !removed.has(digest) && (await this.#isThere(digest))
+      counted.set(digest, isCounted)
+      return isCounted
     }
-    return false
+    const contained = new Set<Digest>()
+    for (const digest of digests) {
+      if (await this.#isContained(digest, isHolder, counts)) contained.add(digest)
+    }
+    return contained
   }
 
   /** Reads what index.json leads to and is not known yet. O(manifests) the first time, later O(new ones). */
@@ -94,25 +110,64 @@ export class ManifestGraph {
   ): Promise<void> {
     if (generation !== this.#generation) this.#unreadable.clear()
     this.#generation = generation
-    for (const { descriptor } of index.entries) if (descriptor !== undefined) this.#expect(descriptor)
+    this.#expectEntries(index)
+    const tried = new Set<string>()
     for (;;) {
-      const next = this.#nextUnread()
+      const next = this.#nextUnread(tried)
       if (next.length === 0) return
       options.signal?.throwIfAborted()
       await Promise.all(next.map((manifest) => this.#learn(manifest, options)))
     }
   }
 
-  #nextUnread(): readonly Descriptor[] {
-    return this.#unread
-      .values()
-      .filter((node) => !this.#known.has(node.digest) && !this.#unreadable.has(nodeKey(node)))
+  /** What came from an index.json once stays expected. */
+  #expectEntries(index: IndexJson): void {
+    if (index === this.#newest) return
+    for (const { descriptor } of index.entries) if (descriptor !== undefined) this.#expect(descriptor)
+    this.#newest = index
+  }
+
+  /** Some that are to be read and were not tried yet; those that are missing are tried once in each refresh. */
+  #nextUnread(tried: Set<string>): readonly Descriptor[] {
+    const next = this.#unread
+      .entries()
+      .filter(
+        ([key, { digest }]) => !tried.has(key) && !this.#unreadable.has(key) && !this.#known.has(digest),
+      )
       .take(readsAtOnce)
       .toArray()
+    for (const [key] of next) tried.add(key)
+    return next.map(([, manifest]) => manifest)
+  }
+
+  async #isContained(
+    digest: Digest,
+    isHolder: (digest: Digest) => boolean,
+    counts: (digest: Digest) => Promise<boolean>,
+  ): Promise<boolean> {
+    const reached = new Set([digest])
+    for (const at of reached) {
+      const containers = this.#index.of(at).filter(({ edge }) => edge === 'contains')
+      if (containers.length === 0 || (at !== digest && !(await counts(at)))) continue
+      for (const { descriptor } of containers) {
+        if (isHolder(descriptor.digest) && (await counts(descriptor.digest))) return true
+        reached.add(descriptor.digest)
+      }
+    }
+    return false
+  }
+
+  /** Forgets a manifest that is not. */
+  async #isThere(digest: Digest): Promise<boolean> {
+    const manifest = this.#known.get(digest)
+    if (manifest !== undefined && (await this.#stored.exists(manifest))) return true
+    this.remove(digest)
+    return false
   }
 
   async #learn(manifest: Descriptor, options: SignalOptions): Promise<void> {
-    const facts = await this.#read(manifest, options)
+    if (!(await this.#stored.exists(manifest))) return
+    const facts = await this.#stored.read(manifest, options)
     if (facts === undefined) this.#unreadable.add(nodeKey(manifest))
     else this.add(manifest, facts)
   }
@@ -124,7 +179,3 @@ export class ManifestGraph {
 }
 
 const readsAtOnce = 16
-
-function nodeKey({ digest, size, mediaType }: Descriptor): string {
-  return `${digest} ${size} ${mediaType}`
-}

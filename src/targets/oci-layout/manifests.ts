@@ -37,11 +37,14 @@ export class Manifests {
     }
   }
 
-  /** Stores a manifest. One that is too large, or cannot be read, is refused before it is visible. */
+  /**
+   * Stores a manifest, and waits until it is on the disk, since index.json names it next. One that is too large, or
+   * cannot be read, is refused before it is visible.
+   */
   async write(manifest: Descriptor, content: Content, options: SignalOptions): Promise<ManifestFacts> {
     const bytes = await readAll(content, manifest, this.#maxBytes)
     const facts = this.#read(manifest, bytes)
-    await this.#blobs.write(manifest, contentOf(bytes), options)
+    await this.#blobs.write(manifest, contentOf(bytes), { ...options, sync: true })
     return facts
   }
 
@@ -61,11 +64,16 @@ export class Manifests {
   }
 
   /** The manifests that a stored one contains and that are here too. */
-  async children(manifest: Descriptor, options: SignalOptions): Promise<readonly Descriptor[]> {
+  async containedManifests(manifest: Descriptor, options: SignalOptions): Promise<readonly Descriptor[]> {
     const facts = await this.facts(manifest, options)
-    const children = facts === undefined ? [] : this.contained(facts)
-    const isHere = await Promise.all(children.map((child) => this.#blobs.exists(child)))
-    return children.filter((_child, at) => isHere[at])
+    const contained = facts === undefined ? [] : this.contained(facts)
+    return this.here(contained)
+  }
+
+  /** Those of the manifests that are here. */
+  async here(manifests: readonly Descriptor[]): Promise<readonly Descriptor[]> {
+    const isHere = await Promise.all(manifests.map((manifest) => this.#blobs.exists(manifest)))
+    return manifests.filter((_manifest, at) => isHere[at])
   }
 
   /** Of what a manifest contains, that which is a manifest too. */

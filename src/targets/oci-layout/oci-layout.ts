@@ -1,7 +1,7 @@
 import * as nodeFs from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { contentOf, type Content } from '../../content/content.ts'
-import type { Descriptor } from '../../content/descriptor.ts'
+import { sameNode, type Descriptor } from '../../content/descriptor.ts'
 import { digestOf, isDigest, parseDigest, type Digest } from '../../content/digest.ts'
 import type { ManifestFacts } from '../../content/manifest.ts'
 import { standardManifestTypes, type ManifestTypes } from '../../content/manifest-types.ts'
@@ -9,7 +9,6 @@ import { mediaTypes } from '../../content/media-types.ts'
 import { defaultMaxMetadataBytes, verifyBytes } from '../../content/verify.ts'
 import { InvalidLayoutError, InvalidReferenceError, NotFoundError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import { isFileError } from '../read-file.ts'
 import type {
   Predecessor,
   PushOptions,
@@ -19,11 +18,19 @@ import type {
   Target,
 } from '../target.ts'
 import { Blobs } from './blobs.ts'
-import { addManifest, addTaggedManifest, removeNode, removeTag, setTag, type Mutation } from './changes.ts'
+import {
+  addManifest,
+  addTaggedManifest,
+  removeNode,
+  removeTag,
+  setTag,
+  uncover,
+  type Mutation,
+} from './changes.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import { emptySnapshot, IndexFile, type Snapshot } from './index-file.ts'
 import { Ingest } from './ingest.ts'
-import { hasLayoutFile, writeLayoutFile } from './layout-file.ts'
+import { LayoutFolder } from './layout-folder.ts'
 import { settleListing } from './listing.ts'
 import { ManifestGraph } from './manifest-graph.ts'
 import { Manifests } from './manifests.ts'
@@ -51,63 +58,69 @@ export interface OciLayoutOptions {
 export class OciLayout implements Target {
   readonly manifestTypes: ManifestTypes
   readonly #directory: string
-  readonly #fs: LayoutFileSystem
-  readonly #ingest: Ingest
   readonly #blobs: Blobs
   readonly #manifests: Manifests
   readonly #graph: ManifestGraph
   readonly #index: IndexFile
-  #hasLayoutFile = false
-  #isMade = false
-  #willWrite = false
+  readonly #folder: LayoutFolder
 
   constructor(path: string, options: OciLayoutOptions = {}) {
     const { fs = nodeFs, manifestTypes = standardManifestTypes, lockTimeoutMilliseconds } = options
     const { maxMetadataBytes = defaultMaxMetadataBytes } = options
     this.manifestTypes = manifestTypes
     this.#directory = resolve(path)
-    this.#fs = fs
-    this.#ingest = new Ingest(join(this.#directory, 'ingest'), fs)
+    const directory = this.#directory
+    const ingest = new Ingest(join(directory, 'ingest'), fs)
     this.#blobs = new Blobs({
-      directory: this.#directory,
+      directory,
       fs,
-      ingest: this.#ingest,
+      ingest,
       isLocal: fs === nodeFs,
-      assertLayout: async (reading) => void (await this.#snapshot(reading)),
+      assertLayout: async (reading) => void (await this.#folder.snapshot(reading)),
     })
     this.#manifests = new Manifests({ blobs: this.#blobs, manifestTypes, maxMetadataBytes })
-    this.#graph = new ManifestGraph(manifestTypes, (manifest, reading) =>
-      this.#manifests.facts(manifest, reading),
-    )
+    this.#graph = new ManifestGraph(manifestTypes, {
+      exists: (manifest) => this.#blobs.exists(manifest),
+      read: (manifest, reading) => this.#manifests.facts(manifest, reading),
+    })
     this.#index = new IndexFile({
-      directory: this.#directory,
+      directory,
       fs,
-      ingest: this.#ingest,
+      ingest,
       lockTimeoutMilliseconds,
       settle: (snapshot, index, changes) =>
         settleListing(index, changes, snapshot, { graph: this.#graph, manifestTypes }),
     })
+    this.#folder = new LayoutFolder({ directory, fs, ingest, index: this.#index })
   }
 
   /** From now on a folder that is not there counts as an empty layout, since it will be made. */
   async prepare(): Promise<void> {
-    this.#willWrite = true
+    this.#folder.prepare()
   }
 
   async resolve(reference: string, options: SignalOptions = {}): Promise<Descriptor> {
-    const snapshot = await this.#snapshot(options)
+    const snapshot = await this.#folder.snapshot(options)
     if (isDigest(reference)) return this.#resolveDigest(reference, snapshot, options)
     const entry = snapshot.named.get(reference)
     if (entry === undefined) throw this.#notFound(reference)
-    if (entry.descriptor !== undefined) return entry.descriptor
-    throw new InvalidLayoutError(
-      `the entry of ${JSON.stringify(reference)} in ${join(this.#directory, 'index.json')} is no descriptor`,
+    const { descriptor } = entry
+    if (descriptor === undefined) {
+      throw new InvalidLayoutError(
+        `the entry of ${JSON.stringify(reference)} in ${join(this.#directory, 'index.json')} is no descriptor`,
+      )
+    }
+    if (await this.#blobs.exists(descriptor)) return descriptor
+    throw new NotFoundError(
+      `${JSON.stringify(reference)} names ${descriptor.digest}, which is not in ${this.#directory}, or not with ${descriptor.size} bytes`,
     )
   }
 
-  async exists(descriptor: Descriptor, { signal }: SignalOptions = {}): Promise<boolean> {
-    signal?.throwIfAborted()
-    return this.#blobs.exists(descriptor)
+  /** Bytes that came as a blob are no manifest yet: nobody has looked whether what they name is there. */
+  async exists(descriptor: Descriptor, options: SignalOptions = {}): Promise<boolean> {
+    options.signal?.throwIfAborted()
+    if (!(await this.#blobs.exists(descriptor))) return false
+    return !this.manifestTypes.isManifest(descriptor.mediaType) || this.#hasManifest(descriptor, options)
   }
 
   fetch(descriptor: Descriptor, options: SignalOptions = {}): Content {
@@ -118,7 +131,7 @@ export class OciLayout implements Target {
     const { existing = 'unknown', signal } = options
     signal?.throwIfAborted()
     parseDigest(descriptor.digest)
-    await this.#make(options)
+    await this.#folder.make(options)
     if (this.manifestTypes.isManifest(descriptor.mediaType)) {
       return this.#pushManifest(descriptor, content, options)
     }
@@ -140,7 +153,7 @@ export class OciLayout implements Target {
       await this.push(descriptor, contentOf(bytes), options)
       return this.tag(descriptor, reference, options)
     }
-    await this.#make(options)
+    await this.#folder.make(options)
     const facts =
       (await this.#manifests.facts(descriptor, options)) ??
       (await this.#manifests.write(descriptor, contentOf(bytes), options))
@@ -150,7 +163,7 @@ export class OciLayout implements Target {
 
   async ingest(content: Content, mediaType: string, options: SignalOptions = {}): Promise<Descriptor> {
     options.signal?.throwIfAborted()
-    await this.#make(options)
+    await this.#folder.make(options)
     if (!this.manifestTypes.isManifest(mediaType)) return this.#blobs.ingest(content, mediaType, options)
     const bytes = await this.#manifests.collect(content, options)
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
@@ -162,37 +175,41 @@ export class OciLayout implements Target {
     options.signal?.throwIfAborted()
     assertTag(reference)
     if (!(await this.#blobs.exists(descriptor))) throw this.#notFound(descriptor.digest)
-    await this.#make(options)
+    await this.#folder.make(options)
     await this.#moveTag(reference, setTag(descriptor, reference), options)
   }
 
   async untag(reference: string, options: SignalOptions = {}): Promise<void> {
     if (isDigest(reference)) throw new InvalidReferenceError(`${reference} is a digest, not a tag`)
-    await this.#snapshot(options)
+    await this.#folder.snapshot(options)
     await this.#relist(removeTag(reference, this.#directory), options)
   }
 
   async delete(descriptor: Descriptor, options: SignalOptions = {}): Promise<void> {
     const { digest } = descriptor
-    const snapshot = await this.#snapshot(options)
-    if ((await this.#blobs.size(digest)) === undefined) throw this.#notFound(digest)
-    const known = await this.#resolveDigest(digest, snapshot, options)
-    const manifest = this.manifestTypes.isManifest(known.mediaType) ? known : undefined
-    const children = manifest === undefined ? [] : await this.#manifests.children(manifest, options)
-    await this.#relist(removeNode(digest, children), options)
+    const snapshot = await this.#folder.snapshot(options)
+    const size = await this.#blobs.size(digest)
+    if (size === undefined) throw this.#notFound(digest)
+    const known = await this.#known({ digest, size }, snapshot, options)
+    const isManifest = known !== undefined && this.manifestTypes.isManifest(known.mediaType)
+    const contained = isManifest ? await this.#manifests.containedManifests(known, options) : []
+    await this.#relist(removeNode(digest, contained), options)
     await this.#blobs.remove(digest)
     this.#graph.remove(digest)
+    // In between, another process may have taken what was contained for covered by this manifest, which was still there.
+    const left = await this.#manifests.here(contained)
+    if (left.length > 0) await this.#relist(uncover(left), options)
   }
 
   async *tags(options: TagsOptions = {}): AsyncGenerator<string> {
     const { last, limit = Infinity } = options
-    const { named } = await this.#snapshot(options)
+    const { named } = await this.#folder.snapshot(options)
     const tags = [...named.keys()].filter((tag) => !isDigest(tag) && (last === undefined || tag > last))
     yield* tags.sort().slice(0, limit)
   }
 
   async *predecessors({ digest }: Descriptor, options: SignalOptions = {}): AsyncGenerator<Predecessor> {
-    await this.#graph.refresh(await this.#snapshot(options), options)
+    await this.#graph.refresh(await this.#folder.snapshot(options), options)
     for (const predecessor of this.#graph.predecessors(digest)) {
       if (await this.exists(predecessor.descriptor, options)) yield predecessor
     }
@@ -210,9 +227,9 @@ export class OciLayout implements Target {
   async #pushManifest(descriptor: Descriptor, content: Content, options: PushOptions): Promise<PushOutcome> {
     const { existing, contained = false } = options
     const isThere = existing !== 'replace' && (await this.#blobs.exists(descriptor))
-    if (isThere && contained) return 'existed'
+    if (isThere && contained && this.#graph.manifest(descriptor.digest) !== undefined) return 'existed'
     const listed = isThere ? (await this.#index.read(options))?.listed.get(descriptor.digest) : undefined
-    if (listed?.descriptor?.mediaType === descriptor.mediaType) return 'existed'
+    if (listed?.some((node) => sameNode(node, descriptor))) return 'existed'
     const stored = isThere ? await this.#manifests.facts(descriptor, options) : undefined
     const facts = stored ?? (await this.#manifests.write(descriptor, content, options))
     this.#graph.add(descriptor, facts)
@@ -220,13 +237,37 @@ export class OciLayout implements Target {
     return stored === undefined ? 'copied' : 'existed'
   }
 
+  /** Listed, or reached from what is listed. */
+  async #hasManifest(descriptor: Descriptor, options: SignalOptions): Promise<boolean> {
+    const snapshot = (await this.#index.read(options)) ?? emptySnapshot
+    const known = await this.#known(descriptor, snapshot, options)
+    return known !== undefined && this.manifestTypes.isManifest(known.mediaType)
+  }
+
   async #resolveDigest(digest: Digest, snapshot: Snapshot, options: SignalOptions): Promise<Descriptor> {
-    const listed = snapshot.listed.get(digest)?.descriptor
-    if (listed !== undefined) return listed
     const size = await this.#blobs.size(digest)
     if (size === undefined) throw this.#notFound(digest)
+    const known = await this.#known({ digest, size }, snapshot, options)
+    if (known !== undefined) return known
+    const isDamaged = snapshot.listed.has(digest) || this.#graph.manifest(digest) !== undefined
+    if (!isDamaged) return { mediaType: mediaTypes.octetStream, digest, size }
+    throw new NotFoundError(
+      `${digest} is not in ${this.#directory}: its file has a wrong size, ${size} bytes`,
+    )
+  }
+
+  /** What index.json or a manifest says of bytes that are here; that they are a manifest, if anything says so. */
+  async #known(
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    snapshot: Snapshot,
+    options: SignalOptions,
+  ): Promise<Descriptor | undefined> {
+    const listed = snapshot.listed.get(digest)?.filter((node) => node.size === size) ?? []
+    const manifest = listed.findLast(({ mediaType }) => this.manifestTypes.isManifest(mediaType))
+    if (manifest !== undefined) return manifest
     if (this.#graph.manifest(digest) === undefined) await this.#graph.refresh(snapshot, options)
-    return this.#graph.manifest(digest) ?? { mediaType: mediaTypes.octetStream, digest, size }
+    const contained = this.#graph.manifest(digest)
+    return contained?.size === size ? contained : listed.at(-1)
   }
 
   /** Changes which tag points where; whether the node that lost it stays listed may be a question for the graph. */
@@ -245,39 +286,6 @@ export class OciLayout implements Target {
 
   #covers(facts: ManifestFacts): boolean {
     return this.#manifests.contained(facts).length > 0
-  }
-
-  /** The newest index.json of a folder that is a layout. Error: INVALID_LAYOUT. */
-  async #snapshot(options: SignalOptions): Promise<Snapshot> {
-    options.signal?.throwIfAborted()
-    this.#hasLayoutFile ||= await hasLayoutFile(this.#directory, this.#fs)
-    const snapshot = await this.#index.read(options)
-    if (snapshot !== undefined && this.#hasLayoutFile) return snapshot
-    if (snapshot === undefined && !this.#hasLayoutFile && this.#willWrite) return emptySnapshot
-    const missing = this.#hasLayoutFile ? 'index.json' : 'oci-layout'
-    throw new InvalidLayoutError(
-      `${this.#directory} is not an OCI image layout: there is no file ${join(this.#directory, missing)}`,
-    )
-  }
-
-  /** Makes the folder a layout, unless it is one; what is damaged is refused, never replaced. */
-  async #make(options: SignalOptions): Promise<void> {
-    if (this.#isMade) return
-    try {
-      await this.#fs.mkdir(this.#directory, { recursive: true })
-    } catch (cause) {
-      if (!isFileError(cause, 'EEXIST', 'ENOTDIR')) throw cause
-      throw new InvalidLayoutError(`${this.#directory} is not a folder`, { cause })
-    }
-    await this.#ingest.sweep()
-    this.#hasLayoutFile ||= await hasLayoutFile(this.#directory, this.#fs)
-    const snapshot = await this.#index.read(options)
-    if (snapshot === undefined) await this.#index.change((index) => ({ index }), options)
-    if (!this.#hasLayoutFile) {
-      await writeLayoutFile(this.#directory, { fs: this.#fs, ingest: this.#ingest }, options)
-    }
-    this.#hasLayoutFile = true
-    this.#isMade = true
   }
 
   #notFound(reference: string): NotFoundError {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { lstat, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { memfs } from 'memfs'
 import { describe, expect, it } from 'vitest'
@@ -27,7 +27,7 @@ describe('the blobs of a layout', () => {
     const makers = {
       link: async () => symlink(join(directory, 'outside'), path),
       fifo: async () => void execFileSync('mkfifo', [path]),
-      folder: async () => void (await mkdir(path)),
+      folder: () => mkdir(path),
     }
     await writeFile(join(directory, 'outside'), nodes.node('layer').bytes)
     for (const [what, make] of Object.entries(makers)) {
@@ -148,6 +148,35 @@ describe('the blobs of a layout', () => {
     expect((await stat(spool)).nlink).toBe(2)
     await rm(spool)
     expect(Buffer.concat(await Array.fromAsync(layout.fetch(layer))).toString()).toBe('layer')
+  })
+
+  it('are what the content gives where its file holds other bytes', async () => {
+    const directory = await scratchDirectory()
+    const { bytes } = nodes.node('layer')
+    await writeFile(join(directory, 'other'), 'LAYER')
+    const layout = new OciLayout(join(directory, 'layout'))
+    await layout.push(layer, { ...contentOf(bytes), file: join(directory, 'other') })
+    expect(Buffer.concat(await Array.fromAsync(layout.fetch(layer))).toString()).toBe('layer')
+    expect(await readFile(join(directory, 'other'), 'utf8')).toBe('LAYER')
+    expect(await readdir(join(directory, 'layout'))).not.toContain('ingest')
+  })
+
+  it('are read from the file alone where it is shared', async () => {
+    const directory = await scratchDirectory()
+    const { bytes } = nodes.node('layer')
+    const file = join(directory, 'spool')
+    await writeFile(file, bytes)
+    let reads = 0
+    const content: Content = {
+      file,
+      [Symbol.asyncIterator]: () => {
+        reads += 1
+        return contentOf(bytes)[Symbol.asyncIterator]()
+      },
+    }
+    await new OciLayout(join(directory, 'layout')).push(layer, content)
+    expect((await stat(file)).nlink).toBe(2)
+    expect(reads).toBe(0)
   })
 
   it('say which file they are in', async () => {

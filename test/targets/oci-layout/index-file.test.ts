@@ -28,6 +28,10 @@ function countingRenames(inner: LayoutFileSystem, name: string): { fs: LayoutFil
   }
 }
 
+async function untilListening(signal: AbortSignal): Promise<void> {
+  while (getEventListeners(signal, 'abort').length === 0) await new Promise(setImmediate)
+}
+
 async function lockedLayout(): Promise<string> {
   const directory = await scratchDirectory()
   await nodes.pushTo(new OciLayout(directory))
@@ -107,6 +111,58 @@ describe('index.json', () => {
     await rm(join(directory, 'index.json.lock'))
     await layout.tag(m1, 'v1')
     expect(await Array.fromAsync(layout.tags())).toEqual(['v1'])
+  })
+
+  it('tells those who come while it is written once more what became of them', async () => {
+    const directory = await scratchDirectory()
+    await nodes.pushTo(new OciLayout(directory))
+    const path = join(directory, 'index.json')
+    const later: Promise<unknown>[] = []
+    const reason = new Error('stop')
+    const [staying, leaving] = [new AbortController(), new AbortController()]
+    const losing: LayoutFileSystem = {
+      ...fs,
+      async rename(from: string, to: string) {
+        await fs.rename(from, to)
+        if (to !== path || later.length > 0) return
+        await rm(`${path}.lock`)
+        later.push(layout.untag('nothing', { signal: staying.signal }).catch((error: unknown) => error))
+        await untilListening(staying.signal)
+        later.push(layout.tag(m1, 'left', { signal: leaving.signal }).catch((error: unknown) => error))
+        await untilListening(leaving.signal)
+        leaving.abort(reason)
+      },
+    }
+    const layout = new OciLayout(directory, { fs: losing })
+    await layout.tag(m1, 'v1')
+    expect(await Promise.all(later)).toEqual([expect.objectContaining({ code: 'NOT_FOUND' }), reason])
+    expect(await Array.fromAsync(new OciLayout(directory).tags())).toEqual(['v1'])
+  })
+
+  it('is written once more for its own sake when the only one that came meanwhile has left', async () => {
+    const directory = await scratchDirectory()
+    await nodes.pushTo(new OciLayout(directory))
+    const path = join(directory, 'index.json')
+    const old = await readFile(path)
+    const reason = new Error('stop')
+    const leaving = new AbortController()
+    let left: Promise<unknown> | undefined
+    const losing: LayoutFileSystem = {
+      ...fs,
+      async rename(from: string, to: string) {
+        await fs.rename(from, to)
+        if (to !== path || left !== undefined) return
+        await rm(`${path}.lock`)
+        await writeFile(path, old)
+        left = layout.tag(m1, 'left', { signal: leaving.signal }).catch((error: unknown) => error)
+        await untilListening(leaving.signal)
+        leaving.abort(reason)
+      },
+    }
+    const layout = new OciLayout(directory, { fs: losing })
+    await layout.tag(m1, 'v1')
+    expect(await left).toBe(reason)
+    expect(await Array.fromAsync(new OciLayout(directory).tags())).toEqual(['v1'])
   })
 
   it.each([

@@ -39,7 +39,7 @@ describe('index.json', () => {
         const before = parseIndexJson(Buffer.from(text), 'index.json')
         const added = renamed(plainEntry(m1), tag)
         const after = insert(before, added)
-        expect(lists(after, m1.digest)).toBe(true)
+        expect(lists(after, m1)).toBe(true)
         const back = without(after, (other) => other === added)
         expect(Buffer.from(serializeIndexJson(back)).toString()).toBe(text)
         expect(renamed(added, undefined)).toEqual(plainEntry(m1))

@@ -1,8 +1,11 @@
+import * as fs from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
+import { mediaTypes } from '../../../src/content/media-types.ts'
+import type { LayoutFileSystem } from '../../../src/targets/oci-layout/file-system.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { graph } from '../../support/graph.ts'
-import { listedIn, scratchDirectory } from './scratch.ts'
+import { blobFile, listedIn, scratchDirectory } from './scratch.ts'
 
 // top -> index -> m1, m2; m1 -> config; m2 -> config, layer; sbom refers to m1
 const nodes = graph({
@@ -85,6 +88,53 @@ describe('index.json lists', () => {
     await nodes.pushTo(new OciLayout(directory), ['config', 'm1', 'index', 'top'])
     await new OciLayout(directory).delete(nodes.descriptor('index'))
     expect(await listedIn(directory)).toEqual(inOrder('m1', 'top'))
+  })
+
+  it('a manifest that was contained in what another instance has deleted', async () => {
+    const directory = await scratchDirectory()
+    const [one, other] = [new OciLayout(directory), new OciLayout(directory)]
+    await nodes.pushTo(one, ['config', 'm1', 'index'])
+    await other.delete(nodes.descriptor('index'))
+    await nodes.pushTo(one, ['top'])
+    expect(await listedIn(directory)).toEqual(inOrder('m1', 'top'))
+    expect(await new OciLayout(directory).resolve(digest('m1'))).toEqual(nodes.descriptor('m1'))
+  })
+
+  it('a manifest that another instance took for covered while its container was being deleted', async () => {
+    const directory = await scratchDirectory()
+    const other = new OciLayout(directory)
+    const disk: LayoutFileSystem = {
+      ...fs,
+      async unlink(path: string) {
+        if (path === blobFile(directory, digest('index'))) await nodes.pushTo(other, ['top'])
+        await fs.unlink(path)
+      },
+    }
+    await nodes.pushTo(other, ['config', 'm1', 'index'])
+    await new OciLayout(directory, { fs: disk }).delete(nodes.descriptor('index'))
+    expect(await listedIn(directory)).toEqual(inOrder('m1', 'top'))
+  })
+
+  it('a manifest whose bytes are listed as a blob too, which hides neither', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    const { descriptor, bytes } = nodes.node('m1')
+    const asBlob = { ...descriptor, mediaType: mediaTypes.octetStream }
+    await nodes.pushTo(layout, ['config'])
+    await layout.push(asBlob, contentOf(bytes))
+    await layout.tag(asBlob, 'blob')
+    await layout.push(descriptor, contentOf(bytes))
+    expect(await listedIn(directory)).toEqual([`blob ${digest('m1')}`, digest('m1')])
+    const opened = new OciLayout(directory)
+    expect(await opened.resolve('blob')).toEqual(asBlob)
+    expect(await opened.resolve(digest('m1'))).toEqual(descriptor)
+    expect(await Array.fromAsync(opened.predecessors(nodes.descriptor('config')))).toHaveLength(1)
+    await layout.tag(descriptor, 'blob')
+    await layout.tag(asBlob, 'blob')
+    expect(await listedIn(directory), 'a tag that goes to the blob leaves the manifest').toEqual([
+      `blob ${digest('m1')}`,
+      digest('m1'),
+    ])
   })
 
   it('the same in the same order, however the content came', async () => {

@@ -32,6 +32,14 @@ describe('the lock of a layout', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
+  it.runIf(process.platform === 'linux')(
+    'names the boot of its host, whose name others may have',
+    async () => {
+      const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+      expect((await currentOwner()).host).toContain(boot.trim())
+    },
+  )
+
   it('lets one in after the other', async () => {
     const path = join(await scratchDirectory(), 'lock')
     let inside = 0

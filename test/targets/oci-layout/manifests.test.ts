@@ -1,9 +1,12 @@
+import * as fs from 'node:fs/promises'
 import { rm, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { memfs } from 'memfs'
 import { describe, expect, it } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
 import { digestOf } from '../../../src/content/digest.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
+import type { LayoutFileSystem } from '../../../src/targets/oci-layout/file-system.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { graph } from '../../support/graph.ts'
 import { blobFile, listedIn, scratchDirectory } from './scratch.ts'
@@ -68,6 +71,72 @@ describe('the manifests of a layout', () => {
     expect(found.map(({ digest }) => digest)).toEqual([sbom.descriptor('sbom').digest])
     await other.delete(sbom.descriptor('sbom'))
     expect(await Array.fromAsync(one.referrers(m1))).toEqual([])
+  })
+
+  it.each([
+    ['gone', (path: string) => rm(path)],
+    ['cut', (path: string) => writeFile(path, '{')],
+  ])('are not resolved when their file is %s, and come back with a push', async (_what, damage) => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout)
+    await layout.tag(m1, 'v1')
+    await damage(blobFile(directory, m1.digest))
+    for (const reference of ['v1', m1.digest]) {
+      for (const instance of [layout, new OciLayout(directory)]) {
+        await expect(instance.resolve(reference)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      }
+    }
+    expect(await layout.push(m1, contentOf(nodes.node('m1').bytes))).toBe('copied')
+    expect(await new OciLayout(directory).resolve('v1')).toEqual(m1)
+    expect(await layout.resolve(m1.digest)).toEqual(m1)
+  })
+
+  it('can be deleted when their file is cut', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout)
+    await writeFile(blobFile(directory, m1.digest), '{')
+    await layout.delete(m1)
+    expect(await listedIn(directory)).toEqual([])
+  })
+
+  it('are on the disk before index.json names them', async () => {
+    const directory = await scratchDirectory()
+    await nodes.pushTo(new OciLayout(directory), ['config', 'layer'])
+    const steps: string[] = []
+    const disk: LayoutFileSystem = {
+      ...fs,
+      async open(path: string, flags: number) {
+        const file = await fs.open(path, flags)
+        const datasync = file.datasync.bind(file)
+        return Object.assign(file, {
+          datasync: async () => {
+            await datasync()
+            steps.push('sync')
+          },
+        })
+      },
+      async rename(from: string, to: string) {
+        await fs.rename(from, to)
+        steps.push(basename(to))
+      },
+    }
+    await nodes.pushTo(new OciLayout(directory, { fs: disk }), ['m1'])
+    expect(steps).toEqual(['sync', m1.digest.slice('sha256:'.length), 'sync', 'index.json'])
+  })
+
+  it('that were missing are found once another instance has pushed them where nothing had to be listed', async () => {
+    // outer -> index -> image
+    const nested = graph({ outer: ['index'], index: ['image'], image: ['config'] })
+    const directory = await scratchDirectory()
+    const [one, other] = [new OciLayout(directory), new OciLayout(directory)]
+    await nested.pushTo(one, ['outer'])
+    const image = nested.descriptor('image')
+    expect(await Array.fromAsync(one.predecessors(image))).toEqual([])
+    await nested.pushTo(other, ['index'])
+    const found = await Array.fromAsync(one.predecessors(image))
+    expect(found.map(({ descriptor }) => descriptor.digest)).toEqual([nested.descriptor('index').digest])
   })
 
   it('of a deep chain of indexes do not use up the call stack', async () => {

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs/promises'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { memfs } from 'memfs'
 import { describe, expect, it } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
+import type { LayoutFileSystem } from '../../../src/targets/oci-layout/file-system.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { graph, ownTypes } from '../../support/graph.ts'
 import { targetContract } from '../contract.ts'
@@ -61,6 +63,34 @@ describe('the folder of a layout', () => {
     expect((await readdir(directory)).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
   })
 
+  it('is made once, by many first writes at once', async () => {
+    const directory = join(await scratchDirectory(), 'layout')
+    const placed: string[] = []
+    const disk: LayoutFileSystem = {
+      ...fs,
+      async rename(from: string, to: string) {
+        if (!to.includes('blobs')) placed.push(basename(to))
+        await fs.rename(from, to)
+      },
+    }
+    const layout = new OciLayout(directory, { fs: disk })
+    const { descriptor, bytes } = nodes.node('layer')
+    const pushes = Array.from({ length: 200 }, () => layout.push(descriptor, contentOf(bytes)))
+    expect((await Promise.allSettled(pushes)).filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(placed).toEqual(['index.json', 'oci-layout'])
+    expect((await readdir(directory)).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
+  })
+
+  it('is made by the next write when the first one failed', async () => {
+    const directory = join(await scratchDirectory(), 'layout')
+    const layout = new OciLayout(directory)
+    await writeFile(directory, 'in the way')
+    await expect(nodes.pushTo(layout)).rejects.toMatchObject({ code: 'INVALID_LAYOUT' })
+    await rm(directory)
+    await nodes.pushTo(layout)
+    expect(await layout.resolve(m1.digest)).toEqual(m1)
+  })
+
   it('lists nothing as an empty list', async () => {
     const directory = await scratchDirectory()
     await new OciLayout(directory).push(layer, contentOf(nodes.node('layer').bytes))
@@ -77,7 +107,7 @@ describe('the folder of a layout', () => {
 
   it.each([
     ['a folder that is not there', async () => {}, 'oci-layout'],
-    ['an empty folder', async (directory: string) => void (await mkdir(directory)), 'oci-layout'],
+    ['an empty folder', (directory: string) => mkdir(directory), 'oci-layout'],
     [
       'a folder without index.json',
       async (directory: string) => {

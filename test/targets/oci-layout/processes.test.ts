@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
 import { graph } from '../../support/graph.ts'
@@ -89,6 +89,18 @@ describe('what a dead process left in a layout', () => {
     for (const name of [own, dead, foreign, 'other.tmp']) await writeFile(join(ingest, name), '')
     await nodes.pushTo(new OciLayout(directory))
     expect((await readdir(ingest)).sort()).toEqual([own, foreign, 'other.tmp'].sort())
+  })
+
+  it('is removed after a week wherever it was', async () => {
+    const directory = await scratchDirectory()
+    const ingest = join(directory, 'ingest')
+    const foreign = `copygraph-${'0'.repeat(16)}-1-${'0'.repeat(16)}`
+    await mkdir(ingest)
+    for (const name of [foreign, 'other.tmp']) await writeFile(join(ingest, name), '')
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 8 * 24 * 60 * 60 * 1000 })
+    onTestFinished(() => void vi.useRealTimers())
+    await nodes.pushTo(new OciLayout(directory))
+    expect(await readdir(ingest)).toEqual(['other.tmp'])
   })
 
   it('does not stop the next one: its lock is taken over', async () => {
