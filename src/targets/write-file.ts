@@ -12,7 +12,7 @@ export interface WritableFile {
 /** The part of `node:fs/promises` that writing needs. */
 export interface WritableFileSystem {
   open(path: string, flags: number): Promise<WritableFile>
-  mkdir(path: string, options: { recursive: true }): Promise<unknown>
+  mkdir(path: string, options?: { recursive: true }): Promise<unknown>
   unlink(path: string): Promise<void>
 }
 
@@ -45,6 +45,28 @@ export async function writeFile<T>(
   }
 }
 
+/** Makes a folder, and those above it that are missing. Errors: those of the file system. */
+export async function makeFolder(path: string, fs: Pick<WritableFileSystem, 'mkdir'>): Promise<void> {
+  try {
+    await fs.mkdir(path, { recursive: true })
+  } catch (error) {
+    if (!isFileError(error, 'ENOENT')) throw error
+    await makeUppermost(path, fs)
+    await fs.mkdir(path, { recursive: true })
+  }
+}
+
+/** Node says ENOENT for the whole way where the disk is read-only; the first missing folder alone tells the truth. */
+async function makeUppermost(path: string, fs: Pick<WritableFileSystem, 'mkdir'>): Promise<void> {
+  try {
+    await fs.mkdir(path)
+  } catch (error) {
+    if (isFileError(error, 'EEXIST')) return
+    if (!isFileError(error, 'ENOENT') || dirname(path) === path) throw error
+    await makeUppermost(dirname(path), fs)
+  }
+}
+
 /** Removes a file, if it is there. */
 export async function removeFile(path: string, fs: Pick<WritableFileSystem, 'unlink'>): Promise<void> {
   try {
@@ -63,7 +85,7 @@ const createAttempts = 20
 async function createFile(path: string, fs: WritableFileSystem): Promise<WritableFile> {
   for (let attempt = 1; ; attempt++) {
     try {
-      if (attempt > 1) await fs.mkdir(dirname(path), { recursive: true })
+      if (attempt > 1) await makeFolder(dirname(path), fs)
       return await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
     } catch (error) {
       if (!isFileError(error, 'ENOENT') || attempt === createAttempts) throw error

@@ -7,7 +7,7 @@ import { verify } from '../../content/verify.ts'
 import { DigestMismatchError, InvalidLayoutError, NotFoundError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { isFileError, openRegularFile, readChunks, type FileStatus } from '../read-file.ts'
-import type { WriteFileOptions } from '../write-file.ts'
+import { makeFolder, type WriteFileOptions } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import type { Ingest } from './ingest.ts'
 
@@ -155,7 +155,7 @@ export class Blobs {
       await fs.rename(temporary, path)
     } catch (error) {
       if (!isFileError(error, 'ENOENT')) throw error
-      await fs.mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path), fs)
       await fs.rename(temporary, path)
     }
   }

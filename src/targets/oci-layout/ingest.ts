@@ -1,7 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { isFileError } from '../read-file.ts'
-import { removeFile, writeFile, type WriteFileOptions } from '../write-file.ts'
+import { makeFolder, removeFile, writeFile, type WriteFileOptions } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import { currentOwner, isGone, type Owner } from './owner.ts'
 
@@ -33,7 +33,7 @@ export class Ingest {
   link(existing: string, place: (path: string) => Promise<boolean>): Promise<boolean> {
     return this.#use(async (path) => {
       try {
-        await this.#fs.mkdir(this.#directory, { recursive: true })
+        await makeFolder(this.#directory, this.#fs)
         await this.#fs.link(existing, path)
       } catch (error) {
         // Another disk, a file system without links, a file of another user: whatever it was, a copy will do or tell.

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { InvalidLayoutError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { isFileError } from '../read-file.ts'
+import { makeFolder } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import { emptySnapshot, type IndexFile, type Snapshot } from './index-file.ts'
 import type { Ingest } from './ingest.ts'
@@ -69,7 +70,7 @@ export class LayoutFolder {
 
 async function openFolder({ directory, fs, ingest }: LayoutFolderSetting): Promise<void> {
   try {
-    await fs.mkdir(directory, { recursive: true })
+    await makeFolder(directory, fs)
   } catch (cause) {
     if (!isFileError(cause, 'EEXIST', 'ENOTDIR')) throw cause
     throw new InvalidLayoutError(`${directory} is not a folder`, { cause })
