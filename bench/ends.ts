@@ -33,12 +33,13 @@ export function layoutEnd(directory: string): End {
 }
 
 async function registryEnd(directory: string, signal: AbortSignal): Promise<End> {
-  const { host, requests, close } = await startRegistry(directory, signal)
+  const registry = await startRegistry(directory, signal)
+  const { host } = registry
   return {
     place: { kind: 'registry', host },
-    requests,
+    requests: () => registry.requests(),
     check: (image) => checkRegistry(host, image, signal),
-    close,
-    [Symbol.asyncDispose]: close,
+    close: () => registry.close(),
+    [Symbol.asyncDispose]: () => registry.close(),
   }
 }

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { contestants, ours, type Contestant } from './contestants.ts'
 import { hasGnuTime } from './measure.ts'
 import { measureMemory, memoryNeededBytes, renderMemory, type MemoryResult } from './memory.ts'
+import { messageOf } from './message-of.ts'
 import { registryProgram } from './registry.ts'
 import { guardRails, renderGuardRail, renderTable } from './report.ts'
 import { runWorkloads, type WorkloadResult } from './rounds.ts'
@@ -38,7 +39,7 @@ try {
   if (settings === undefined) console.log(usage)
   else await (settings.memory ? benchMemory(settings) : benchTime(settings))
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
+  console.error(messageOf(error))
   process.exitCode = 1
 }
 

@@ -22,7 +22,7 @@ export interface MeasureOptions {
   /** A folder of the bench's own. */
   readonly directory: string
   readonly signal: AbortSignal
-  /** After so long the command is killed and counts as failed. @default 120 seconds */
+  /** After so long the command is killed and counts as failed. @default 60 seconds */
   readonly timeoutMilliseconds?: number | undefined
 }
 
@@ -36,16 +36,17 @@ export function hasGnuTime(): boolean {
 /** Runs a command to its end; rejects with what it wrote to stderr if it fails, and with the abort's reason. */
 export async function measure(
   command: Command,
-  { directory, signal, timeoutMilliseconds = 120_000 }: MeasureOptions,
+  { directory, signal, timeoutMilliseconds = 60_000 }: MeasureOptions,
 ): Promise<Measurement> {
   await using home = await mkdtempDisposable(join(directory, 'home-'))
   const figures = join(home.path, 'figures')
-  const { program, args } = wrapped(command, figures)
   const start = performance.now()
-  await runToEnd(program, args, {
-    home: home.path,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMilliseconds)]),
-  })
+  try {
+    await runToEnd(wrapped(command, figures), { home: home.path, signal, timeoutMilliseconds })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new Error(`${command.program} ${command.args.join(' ')} failed`, { cause: error })
+  }
   const milliseconds = performance.now() - start
   return hasGnuTime() ? { milliseconds, ...parseFigures(await readFile(figures, 'utf8')) } : { milliseconds }
 }
@@ -64,12 +65,19 @@ function parseFigures(text: string): { cpuMilliseconds: number; peakBytes: numbe
   return { cpuMilliseconds: Math.round((user + system) * 1000), peakBytes: kibibytes * 1024 }
 }
 
+interface RunOptions {
+  readonly home: string
+  readonly signal: AbortSignal
+  readonly timeoutMilliseconds: number
+}
+
 async function runToEnd(
-  program: string,
-  args: readonly string[],
-  { home, signal }: { readonly home: string; readonly signal: AbortSignal },
+  { program, args }: Command,
+  { home, signal, timeoutMilliseconds }: RunOptions,
 ): Promise<void> {
   signal.throwIfAborted()
+  const timeout = AbortSignal.timeout(timeoutMilliseconds)
+  const ended = AbortSignal.any([signal, timeout])
   // A group of its own, so that the wrapper and the command below it are killed together; an empty home, so that
   // nobody's configuration takes part.
   const child = spawn(program, args, {
@@ -85,12 +93,14 @@ async function runToEnd(
     const isRunning = child.exitCode === null && child.signalCode === null
     if (child.pid !== undefined && isRunning) process.kill(-child.pid, 'SIGKILL')
   }
-  signal.addEventListener('abort', kill)
+  ended.addEventListener('abort', kill)
   try {
-    const [code] = await once(child, 'close')
+    await once(child, 'close')
+    const { exitCode } = child
     signal.throwIfAborted()
-    if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}: ${errorText.trim()}`)
+    if (timeout.aborted) throw new Error(`it took longer than ${timeoutMilliseconds / 1000} s`)
+    if (exitCode !== 0) throw new Error(`exit code ${exitCode}: ${errorText.trim()}`)
   } finally {
-    signal.removeEventListener('abort', kill)
+    ended.removeEventListener('abort', kill)
   }
 }

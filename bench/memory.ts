@@ -31,7 +31,7 @@ export interface MemoryOptions {
 const mebibyte = 1024 * 1024
 
 /** What the command may grow by over the smallest blob, and what it may take in total. */
-export const memoryLimits: { readonly growthBytes: number; readonly peakBytes: number } = {
+const memoryLimits: { readonly growthBytes: number; readonly peakBytes: number } = {
   growthBytes: 48 * mebibyte,
   peakBytes: 220 * mebibyte,
 }

@@ -3,6 +3,7 @@ import { ours, type Contestant } from './contestants.ts'
 import { layoutEnd, openEnd, type End } from './ends.ts'
 import { seedRegistry } from './exchange.ts'
 import { makeImage, type ImageShape, type StoredImage } from './image.ts'
+import { messageOf } from './message-of.ts'
 import { measure, type Measurement } from './measure.ts'
 import type { Workload } from './workloads.ts'
 
@@ -102,7 +103,7 @@ async function extended(
     return { ...entry, samples: [...entry.samples, await runSample()] }
   } catch (error) {
     signal.throwIfAborted()
-    return { ...entry, failure: error instanceof Error ? error.message : String(error) }
+    return { ...entry, failure: messageOf(error) }
   }
 }
 

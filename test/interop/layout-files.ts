@@ -31,7 +31,7 @@ export async function sampleSbom(subject: string): Promise<string> {
 }
 
 /** Every digest in the graph under a root, with the bytes that a layout has for it. */
-export async function graphFiles(layout: string, root: string): Promise<Map<string, Buffer>> {
+async function graphFiles(layout: string, root: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>()
   const pending = [root]
   for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {

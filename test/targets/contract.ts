@@ -7,7 +7,7 @@ import { manifestSuite } from './contract/manifests.ts'
 import type { Lacks, Suite } from './contract/support.ts'
 import { removalSuite, tagSuite } from './contract/tags.ts'
 
-export type { Lack, Lacks } from './contract/support.ts'
+export type { Lacks } from './contract/support.ts'
 
 /** A target for one test. */
 export interface Made {

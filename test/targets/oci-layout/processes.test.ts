@@ -27,10 +27,10 @@ async function ended(child: ChildProcess): Promise<unknown> {
 
 /** Reads index.json again and again; counts how often, and fails if it is ever broken. */
 function watchIndex(directory: string): { stop(): Promise<number> } {
-  let isRunning = true
+  const stopping = new AbortController()
   const watching = (async () => {
     let valid = 0
-    while (isRunning) {
+    while (!stopping.signal.aborted) {
       const text = await readFile(join(directory, 'index.json'), 'utf8').catch(() => undefined)
       if (text === undefined) continue
       expect(JSON.parse(text)).toMatchObject({ schemaVersion: 2 })
@@ -40,7 +40,7 @@ function watchIndex(directory: string): { stop(): Promise<number> } {
   })()
   return {
     stop: () => {
-      isRunning = false
+      stopping.abort()
       return watching
     },
   }
