@@ -139,6 +139,7 @@ describe('the floor plan', () => {
 
   it.each([
     ['undici', 'targets/remote'],
+    ['tldts', 'targets/remote'],
     ['commander', 'cli'],
     ['bcryptjs', 'server'],
     ['@dagrejs/graphlib', 'graph'],

@@ -1,4 +1,4 @@
-import { isRepository } from '../content/reference.ts'
+import { isRepository, redacted } from '../content/reference.ts'
 import type { CopyOptions } from '../copy/options.ts'
 import type { Place } from './references.ts'
 import { usageError } from './usage-error.ts'
@@ -14,7 +14,7 @@ export function mountRepositories(names: readonly string[], destination: Place):
   const wrong = repositories.find((name) => !isRepository(name))
   if (wrong !== undefined) {
     throw usageError(
-      `--mount-from ${JSON.stringify(wrong)} is no repository of ${destination.registry}: write its name, such as library/alpine`,
+      `--mount-from ${JSON.stringify(redacted(wrong))} is no repository of ${destination.registry}: write its name, such as library/alpine`,
     )
   }
   return () => repositories

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { stderr, stdout } from 'node:process'
 import { Command, Option } from 'commander'
 import { printable } from '../content/printable.ts'
+import { redacted } from '../content/reference.ts'
 import * as flags from './flags.ts'
 import { exitCodesHelp } from './output/exit-codes.ts'
 
@@ -183,9 +184,16 @@ function addTargetFlags(command: Command): Command {
 
 /** Commander's sentence in our form, with a pointer to the help; its second line is a suggestion. */
 function asError(text: string): string {
-  const [sentence = '', ...rest] = text.trimEnd().split('\n').map(printable)
+  const [sentence = '', ...rest] = withoutSecrets(text).trimEnd().split('\n').map(printable)
   const error = sentence.replace(/^error: /, '')
   return [`Error: ${error}`, ...rest, 'Hint: --help shows how it is used', ''].join('\n')
+}
+
+/** What was typed is quoted: of an unknown option the name is enough, and a reference may hold a password. */
+function withoutSecrets(text: string): string {
+  const cut = text.replace(/^(error: unknown option '(?:--[^'=]*|-.))[^]*'/, "$1'")
+  const start = cut.indexOf("'") + 1
+  return `${cut.slice(0, start)}${redacted(cut.slice(start))}`
 }
 
 function readVersion(): string {

@@ -1,5 +1,5 @@
 import { isDigest, type Digest } from '../content/digest.ts'
-import { isRegistry, isTag, parseReference } from '../content/reference.ts'
+import { isRegistry, isTag, parseReference, redacted } from '../content/reference.ts'
 import { InvalidReferenceError } from '../errors.ts'
 import { usageError } from './usage-error.ts'
 
@@ -38,7 +38,7 @@ export function parseSource(text: string, options: SpellingOptions = {}): Addres
   }
   const isComplete = address.place.kind === 'layout' || referenceIn(address) !== undefined
   if (isComplete) return address
-  const name = formatPlace(address.place)
+  const name = redacted(formatPlace(address.place))
   throw usageError(`${quoted(text)} names no tag or digest: write ${name}:TAG or ${name}@DIGEST`)
 }
 
@@ -51,7 +51,7 @@ export function parseDestination(text: string, options: SpellingOptions = {}): A
 export function parsePlace(text: string, options: SpellingOptions = {}): Place {
   const { place, tags, digest } = parseAddress(text, { ...options, defaultTag: undefined })
   if (tags.length === 0 && digest === undefined) return place
-  throw usageError(`${quoted(text)} must not name a tag or a digest: write ${formatPlace(place)}`)
+  throw usageError(`${quoted(text)} must not name a tag or a digest: write ${redacted(formatPlace(place))}`)
 }
 
 /** Reads `host[:port][/prefix]`. Throws a usage error. */
@@ -61,7 +61,9 @@ export function parseRegistryPlace(text: string): { readonly registry: string; r
   const registry = slash === -1 ? name : name.slice(0, slash)
   if (!isRegistry(registry))
     throw usageError(`${quoted(text)} is not a registry: write host, host:port or host/prefix`)
-  return { registry, prefix: slash === -1 ? '' : name.slice(slash + 1).replace(/\/$/, '') }
+  // Through a reference, so that the several names of Docker Hub are one here too.
+  const { registry: known } = parseReference(`${registry}/x`)
+  return { registry: known, prefix: slash === -1 ? '' : name.slice(slash + 1).replace(/\/$/, '') }
 }
 
 /** What a target resolves: the digest, which decides where there is a tag too, or the tag. */
@@ -118,11 +120,12 @@ function parseAddress(text: string, options: ParseOptions): Address {
 }
 
 function parseRepository(name: string, text: string): Address {
-  if (/^[./~]/.test(name)) throw usageError(`${quoted(text)} looks like a path: write oci:${text}`)
+  if (/^[./~]/.test(name)) throw usageError(`${quoted(text)} looks like a path: write oci:${redacted(text)}`)
   const { name: place, tags, digest } = split(name, text)
   if (!name.includes('/')) {
+    const typed = redacted(text)
     throw usageError(
-      `${quoted(text)} names no registry: write host/${text}, or docker://${text} for Docker Hub`,
+      `${quoted(text)} names no registry: write host/${typed}, or docker://${typed} for Docker Hub`,
     )
   }
   try {
@@ -156,8 +159,10 @@ function split(name: string, text: string): { name: string; tags: readonly strin
   const tags = colon > slash ? rest.slice(colon + 1).split(',') : []
   const wrong = tags.find((tag) => !isTag(tag))
   if (wrong !== undefined) {
+    // Where there is a password, a comma in it makes a tag of its first part.
+    const shown = redacted(text) === text ? quoted(wrong) : 'what follows the colon'
     throw usageError(
-      `${quoted(text)}: ${quoted(wrong)} is not a tag: write up to 128 letters, digits, dots, dashes and underscores`,
+      `${quoted(text)}: ${shown} is not a tag: write up to 128 letters, digits, dots, dashes and underscores`,
     )
   }
   return {
@@ -176,5 +181,5 @@ function withDockerHub(name: string): string {
 
 /** What was typed, without the user name and password that a URL may have before its host. */
 function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, 300).replace(/(^|\/)[^/@]*:[^/@]*@(?!sha\d)/g, '$1***@'))
+  return JSON.stringify(redacted(text).slice(0, 300))
 }

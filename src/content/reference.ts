@@ -56,6 +56,11 @@ export function formatReference({ registry, repository, tag, digest }: Reference
   return `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
 }
 
+/** A reference as typed, without the user name and password that a URL may have before its host: all up to the last @ that begins no digest. */
+export function redacted(text: string): string {
+  return text.replace(/^.*@(?!sha(?:256|384|512):)/s, '***@')
+}
+
 /** The grammar of distribution-spec, "Pull": at most 128 characters. */
 export function isTag(text: string): boolean {
   return /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/.test(text)
@@ -94,9 +99,4 @@ function invalid(text: string, reason: string): InvalidReferenceError {
   return new InvalidReferenceError(
     `${JSON.stringify(redacted(text).slice(0, 300))} is not a reference: ${reason}`,
   )
-}
-
-/** Without the user name and password that a URL may have before its host: all up to the last @ that begins no digest. */
-function redacted(text: string): string {
-  return text.replace(/^.*@(?!sha(?:256|384|512):)/s, '***@')
 }

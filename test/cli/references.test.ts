@@ -74,9 +74,28 @@ describe('the spelling of a source', () => {
     expect(() => parseSource('oci:out:v1', { isLayout: true })).toThrow('leave out the flag')
   })
 
-  it('never shows a password in its error', () => {
-    expect(() => parseSource('https://user:secret@host/app:v1')).toThrow(/^(?!.*secret)/s)
-    expect(() => parseSource('user:secret@host/app:v1')).toThrow(/^(?!.*secret)/s)
+  it.each([
+    'https://user:secret@host/app:v1',
+    'user:secret@host/app:v1',
+    'user:secret@host',
+    'user:secret,!,p@host',
+    'user:!secret,p@host',
+    'user:p@secret@host/app:v1',
+    'user:p/secret@host/app:v1',
+    './user:secret@host/app',
+    `user:secret@host/App@${digest}`,
+    'docker://user:secret@host/app',
+    'oci://user:secret@host/app',
+  ])('never shows the password of %s in its error', (text) => {
+    expect(() => parseSource(text)).toThrow(CommanderError)
+    expect(() => parseSource(text)).toThrow(/^(?!.*secret)/s)
+    expect(() => parseDestination(text)).toThrow(/^(?!.*secret)/s)
+    expect(() => parsePlace(text)).toThrow(/^(?!.*secret)/s)
+  })
+
+  it('never shows what stands before an @ in the name of a layout or registry', () => {
+    expect(() => parsePlace('oci:user:secret@host/x:v1')).toThrow(/^(?!.*secret)/s)
+    expect(() => parseRegistryPlace('user:secret@host')).toThrow(/^(?!.*secret)/s)
   })
 
   it('shows control characters of a wrong spelling as escapes', () => {
@@ -123,6 +142,8 @@ describe('the spelling of a registry', () => {
     ['localhost:5000', 'localhost:5000', ''],
     ['localhost:5000/team', 'localhost:5000', 'team'],
     ['docker://ghcr.io/team/', 'ghcr.io', 'team'],
+    ['index.docker.io', 'docker.io', ''],
+    ['registry-1.docker.io/library', 'docker.io', 'library'],
   ])('%s is registry %s and prefix %s', (text, registry, prefix) => {
     expect(parseRegistryPlace(text)).toEqual({ registry, prefix })
   })

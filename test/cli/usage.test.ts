@@ -108,4 +108,19 @@ describe('the command line', () => {
     expect(stderr).toMatch(error)
     expect(stderr).not.toMatch(/^ +at /m)
   })
+
+  it.each([
+    [['cp', '--from-pasword=hunter2', 'a', 'b'], "unknown option '--from-pasword'"],
+    [['cp', '--from-pasword=hun\nter2', 'a', 'b'], "unknown option '--from-pasword'"],
+    [['cp', "--from-pasword=x'hunter2", 'a', 'b'], "unknown option '--from-pasword'"],
+    [['cp', '-phunter2', 'a', 'b'], "unknown option '-p'"],
+    [['user:hunter2@host/app'], "unknown command '***@host/app'"],
+    [['cp', 'user:hunter2@host/app:v1', 'oci:out'], '***@host/app'],
+    [['cp', 'host/app:v1', 'host/b', '--mount-from', 'user:hunter2@host/B'], '***@host/B'],
+  ])('%j shows no password', async (args, shown) => {
+    const { code, stderr } = await runCommand(args)
+    expect(code).toBe(2)
+    expect(stderr).toContain(shown)
+    expect(stderr).not.toMatch(/hunter2|ter2/)
+  })
 })

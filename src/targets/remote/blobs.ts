@@ -1,12 +1,12 @@
 import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
-import { mediaTypes } from '../../content/media-types.ts'
+import { mediaTypes, withoutParameters } from '../../content/media-types.ts'
 import { verify } from '../../content/verify.ts'
 import { SizeMismatchError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { ask, nameOf, type Call, type Endpoint } from './endpoint.ts'
-import { contentLength, expectSameDigest } from './headers.ts'
+import { contentLength, expectSameDigest, headerDigest } from './headers.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { redactUrl } from './transport/redact.ts'
 import { expectStatus, unusable } from './transport/response.ts'
@@ -19,13 +19,16 @@ export async function blobDescriptor(
 ): Promise<Descriptor> {
   const response = await askBlob(endpoint, { method: 'HEAD', digest }, options)
   await expectStatus(response, [200], `${digest} in ${nameOf(endpoint)}`)
-  expectSameDigest(response, digest)
+  expectBlob(response, digest)
   const size = contentLength(response)
   if (size === undefined) throw unusable(response, 'the answer has no Content-Length')
   return { mediaType: mediaTypes.octetStream, digest, size }
 }
 
-/** Whether there is a blob of this digest, and of this size where both sides say one: any other is damaged. */
+/**
+ * Whether there is a blob of this digest, and of this size where both sides say one: any other is damaged. An answer
+ * with neither a length nor a digest may be that of a server which knows every path, and counts for no blob.
+ */
 export async function blobExists(
   endpoint: Endpoint,
   { digest, size }: { readonly digest: Digest; readonly size?: number | undefined },
@@ -35,9 +38,19 @@ export async function blobExists(
   const response = await askBlob(endpoint, { method: 'HEAD', digest }, options)
   if (response.status === 404) return false
   await expectStatus(response, [200], blobName(endpoint, digest))
-  expectSameDigest(response, digest)
+  expectBlob(response, digest)
   const length = contentLength(response)
+  if (length === undefined && headerDigest(response) === undefined) return false
   return size === undefined || length === undefined || length === size
+}
+
+/** Refuses an HTML page, unless the registry names the digest: then that is the media type of the blob. */
+function expectBlob(response: HttpResponse, digest: Digest): void {
+  const mediaType = withoutParameters(response.header('content-type') ?? '')
+  if (mediaType === 'text/html' && headerDigest(response) === undefined) {
+    throw unusable(response, 'it is an HTML page, not a blob: is this a registry?')
+  }
+  expectSameDigest(response, digest)
 }
 
 /** A blob's content, lazily, also from an offset on. */

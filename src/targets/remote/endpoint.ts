@@ -24,8 +24,8 @@ export interface RepositoryState {
   takesDelete: boolean
   /** Names of repositories that nothing can be mounted from. */
   readonly refusedMounts: Set<string>
-  /** The last update of a list of referrers, which the next one waits for. */
-  referrersUpdate: Promise<void>
+  /** A manifest with a subject was taken without a word about it, so that lists in tags are ours to keep. */
+  ignoresSubjects: boolean
 }
 
 /** One repository, as the operations on it see it. */

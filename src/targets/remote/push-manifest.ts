@@ -3,7 +3,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { referrerDescriptor } from '../../content/manifest-types.ts'
 import type { ManifestFacts } from '../../content/manifest.ts'
 import { readAll } from '../../content/verify.ts'
-import { InvalidManifestError } from '../../errors.ts'
+import { DigestMismatchError, InvalidManifestError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, PushOptions, PushOutcome } from '../target.ts'
 import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
@@ -21,7 +21,10 @@ export async function pushManifest(
   options: PushOptions,
 ): Promise<PushOutcome> {
   const { existing = 'unknown' } = options
-  if (existing === 'unknown' && (await manifestExists(endpoint, descriptor, options))) return 'existed'
+  if (existing === 'unknown' && (await manifestExists(endpoint, descriptor, options))) {
+    await mendList(endpoint, descriptor, content, options)
+    return 'existed'
+  }
   const { bytes, facts } = await readManifest(endpoint, descriptor, content)
   const answer = await putManifest(endpoint, descriptor.digest, { descriptor, bytes }, options)
   await listAsReferrer(endpoint, { descriptor, facts }, answer, options)
@@ -67,13 +70,30 @@ async function readManifest(
 async function listAsReferrer(
   endpoint: Endpoint,
   { descriptor, facts }: { readonly descriptor: Descriptor; readonly facts: ManifestFacts },
-  { keepsReferrers }: PutAnswer,
+  { keepsReferrers }: Pick<PutAnswer, 'keepsReferrers'>,
   options: SignalOptions,
 ): Promise<void> {
-  if (facts.subject === undefined) return
-  const isKept = endpoint.referrers === undefined ? keepsReferrers : endpoint.referrers === 'api'
-  if (isKept || knownMode(endpoint) === 'api') return
-  await addTaggedReferrer(endpoint, facts.subject, referrerDescriptor(descriptor, facts), options)
+  const { subject } = facts
+  if (subject === undefined) return
+  if (!keepsReferrers) endpoint.state.ignoresSubjects = true
+  // Some registries send the header and have no API, so that it is believed only together with the API.
+  const mode = keepsReferrers ? await findReferrersMode(endpoint, subject, options) : knownMode(endpoint)
+  if (mode === 'api') return
+  await addTaggedReferrer(endpoint, subject, referrerDescriptor(descriptor, facts), options)
+}
+
+/** A push that ended between the manifest and the list is made complete by the next one. Other content that exists is not read. */
+async function mendList(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  content: Content,
+  options: SignalOptions,
+): Promise<void> {
+  const mode = knownMode(endpoint)
+  const isOurs = mode === 'tag-schema' || (mode === undefined && endpoint.state.ignoresSubjects)
+  if (!isOurs) return
+  const { facts } = await readManifest(endpoint, descriptor, content)
+  await listAsReferrer(endpoint, { descriptor, facts }, { keepsReferrers: false }, options)
 }
 
 /** The subject of a manifest, if its referrers are listed in a tag. */
@@ -89,7 +109,7 @@ async function subjectInTag(
   return mode === 'api' ? undefined : subject
 }
 
-/** A manifest that cannot be read has no subject, and can be removed. */
+/** A manifest that cannot be read, or is damaged, has no subject, and can be removed. */
 async function readSubject(
   endpoint: Endpoint,
   descriptor: Descriptor,
@@ -99,7 +119,11 @@ async function readSubject(
     const content = fetchManifest(endpoint, descriptor, options)
     return (await readManifest(endpoint, descriptor, content)).facts.subject
   } catch (error) {
-    if (error instanceof InvalidManifestError) return undefined
+    const isDamaged =
+      error instanceof InvalidManifestError ||
+      error instanceof SizeMismatchError ||
+      error instanceof DigestMismatchError
+    if (isDamaged) return undefined
     throw error
   }
 }

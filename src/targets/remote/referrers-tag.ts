@@ -4,7 +4,8 @@ import { readImageIndex, type ManifestFacts } from '../../content/manifest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
 import { InvalidManifestError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { FetchedManifest } from '../target.ts'
+import { repositoryUrl, type Endpoint } from './endpoint.ts'
 import { fetchReference, putManifest } from './manifests.ts'
 import { removeAt } from './removal.ts'
 
@@ -22,13 +23,18 @@ export function referrersTag(subject: Digest): string {
   return `${algorithm}-${encoded.slice(0, 64)}`
 }
 
-/** The referrers that the tag of a subject lists; none where there is no such list. */
+/** The referrers that the tag of a subject lists; none where there is no such list, or what is there cannot be read as one. */
 export async function taggedReferrers(
   endpoint: Endpoint,
   subject: Descriptor,
   options: SignalOptions,
 ): Promise<readonly Descriptor[]> {
-  return (await readList(endpoint, subject.digest, options)).referrers
+  try {
+    return (await readList(endpoint, subject.digest, options)).referrers
+  } catch (error) {
+    if (error instanceof InvalidManifestError || error instanceof UnsupportedError) return []
+    throw error
+  }
 }
 
 /** Adds a referrer to the list that the tag of its subject points at. */
@@ -61,25 +67,24 @@ export async function removeTaggedReferrer(
   )
 }
 
-/** One after the other: an update reads, changes and writes. Other processes are not kept out; nothing in a registry could. */
+/**
+ * One after the other for all that share the transport: an update reads, changes and writes. Other processes are not
+ * kept out; nothing in a registry could.
+ */
 async function updateList(
   endpoint: Endpoint,
   subject: Descriptor,
   change: (referrers: readonly Descriptor[]) => readonly Descriptor[],
   options: SignalOptions,
 ): Promise<void> {
-  const previous = endpoint.state.referrersUpdate
-  const { promise, resolve } = Promise.withResolvers<void>()
-  endpoint.state.referrersUpdate = promise
-  await previous
-  try {
+  const update = async (): Promise<void> => {
     const list = await readList(endpoint, subject.digest, options)
     const referrers = change(list.referrers)
     if (referrers.length === list.referrers.length) return
     await writeList(endpoint, subject, { ...list, referrers }, options)
-  } finally {
-    resolve()
   }
+  const { href } = repositoryUrl(endpoint, `referrers/${subject.digest}`)
+  await endpoint.transport.updates.take(href, update, options.signal)
 }
 
 /** The new list goes up before the old one is deleted, so that there is one at any time. */
@@ -115,21 +120,28 @@ async function deleteOldList(endpoint: Endpoint, digest: Digest, options: Signal
 
 /**
  * What the tag points at counts only if it is an index, and not the subject itself: some registries resolve the tag
- * `sha256-…` as the digest, and who takes that for the list loses the subject.
+ * `sha256-…` as the digest, and who takes that for the list loses the subject. What cannot be read is an error: who
+ * takes that for no list overwrites one.
  */
 async function readList(endpoint: Endpoint, subject: Digest, options: SignalOptions): Promise<TaggedList> {
-  const none = { referrers: [], digest: undefined }
+  const found = await fetchList(endpoint, referrersTag(subject), options)
+  if (found?.descriptor.mediaType !== mediaTypes.ociIndex || found.descriptor.digest === subject) {
+    return { referrers: [], digest: undefined }
+  }
+  const { descriptor, bytes } = found
+  const facts = readImageIndex(bytes, mediaTypes.ociIndex, { maxBytes: endpoint.maxMetadataBytes })
+  return { referrers: facts.contains, digest: descriptor.digest, annotations: facts.annotations }
+}
+
+async function fetchList(
+  endpoint: Endpoint,
+  tag: string,
+  options: SignalOptions,
+): Promise<FetchedManifest | undefined> {
   try {
-    const { descriptor, bytes } = await fetchReference(endpoint, referrersTag(subject), options)
-    if (descriptor.mediaType !== mediaTypes.ociIndex || descriptor.digest === subject) return none
-    const facts = readImageIndex(bytes, mediaTypes.ociIndex, { maxBytes: endpoint.maxMetadataBytes })
-    return { referrers: facts.contains, digest: descriptor.digest, annotations: facts.annotations }
+    return await fetchReference(endpoint, tag, options)
   } catch (error) {
-    const isNone =
-      error instanceof NotFoundError ||
-      error instanceof InvalidManifestError ||
-      error instanceof UnsupportedError
-    if (isNone) return none
+    if (error instanceof NotFoundError) return undefined
     throw error
   }
 }

@@ -88,6 +88,8 @@ async function askReferrers(
   if (response.status === 200) return indexOnly(endpoint, response)
   const what = `referrers in ${nameOf(endpoint)}`
   const error = await responseError(response, what)
+  // Nothing that follows a list from this API may end it in silence.
+  if (error.status === 404 && state.referrers === 'api') throw error
   if (error.status === 404 && error.errors.some(({ code }) => code === 'NAME_UNKNOWN')) return undefined
   if (knownMode(endpoint) === 'api' || ![404, 405, 501].includes(error.status))
     throw errorByStatus(error, what)

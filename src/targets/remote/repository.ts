@@ -225,7 +225,7 @@ function makeEndpoint(
       referrers: undefined,
       takesDelete: true,
       refusedMounts: new Set(),
-      referrersUpdate: Promise.resolve(),
+      ignoresSubjects: false,
     },
     traits: transport.traits(registry),
   }

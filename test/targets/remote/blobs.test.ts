@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { contentOf } from '../../../src/content/content.ts'
 import { Repository } from '../../../src/targets/remote/repository.ts'
 import { blob, read } from '../contract/support.ts'
 import { startServer, type Answer, type Handler, type TestServer } from './server.ts'
@@ -122,6 +123,41 @@ describe('a blob', () => {
     }))
     expect(await repository.exists(descriptor)).toBe(true)
     expect(await repository.exists(descriptor)).toBe(false)
+  })
+
+  it('is not known to be there by an answer with neither length nor digest', async () => {
+    const digests = [undefined, descriptor.digest]
+    const [repository] = await start(() => {
+      const digest = digests.shift()
+      return { status: 200, ...(digest && { headers: { 'docker-content-digest': digest } }) }
+    })
+    expect(await repository.exists(descriptor)).toBe(false)
+    expect(await repository.exists(descriptor)).toBe(true)
+  })
+
+  it('is no HTML page, neither when it is looked for, pushed nor resolved', async () => {
+    const headers = { 'content-type': 'text/html; charset=utf-8', 'content-length': '10' }
+    const [repository] = await start(({ url }) => ({ status: url.includes('/blobs/') ? 200 : 404, headers }))
+    for (const act of [
+      repository.exists(descriptor),
+      repository.push(descriptor, contentOf(bytes)),
+      repository.resolve(descriptor.digest),
+    ]) {
+      await expect(act).rejects.toMatchObject({
+        code: 'RESPONSE',
+        message: expect.stringContaining('HTML page'),
+      })
+    }
+  })
+
+  it('may be HTML itself, if the registry says so of its digest', async () => {
+    const headers = {
+      'content-type': 'text/html',
+      'content-length': '10',
+      'docker-content-digest': descriptor.digest,
+    }
+    const [repository] = await start(() => ({ status: 200, headers }))
+    expect(await repository.exists(descriptor)).toBe(true)
   })
 
   it('without a length cannot be resolved', async () => {

@@ -1,13 +1,15 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
 import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { digestOf } from '../../../src/content/digest.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import type { CopyEvent } from '../../../src/events.ts'
+import { Registry } from '../../../src/targets/remote/registry.ts'
 import { Repository, type RepositoryOptions } from '../../../src/targets/remote/repository.ts'
 import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
 import { graph } from '../../support/graph.ts'
-import { blob, referrersOf } from '../contract/support.ts'
+import { blob, referrersOf, rejection } from '../contract/support.ts'
 import { errorBody, startServer, type Answer, type Handler, type TestServer } from './server.ts'
 
 // m1 <- sbom, m1 <- signature
@@ -143,6 +145,15 @@ describe('referrers by the API', () => {
     }
   })
 
+  it('are an error where a later page is not there', async () => {
+    const [repository] = await start(({ url }) =>
+      url.includes('page=2')
+        ? { status: 404, body: errorBody('NAME_UNKNOWN') }
+        : index([sbom], { link: `<${url}?page=2>; rel="next"` }),
+    )
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE', status: 404 })
+  })
+
   it('are wanted in no other way, if the user says so', async () => {
     const [repository] = await start(() => ({ status: 404 }), { referrers: 'api' })
     await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'NOT_FOUND' })
@@ -196,15 +207,112 @@ describe('referrers in a tag', () => {
 
 describe('a manifest with a subject', () => {
   it('is listed by a registry that says so, and not by us', async () => {
-    const [repository, server] = await start(({ method }) => ({
-      status: method === 'PUT' ? 201 : 404,
-      headers: { 'oci-subject': subject.digest },
-    }))
-    await push(repository, 'sbom')
+    const [repository, server] = await start(({ method, url }) =>
+      url.includes('/referrers/')
+        ? index([])
+        : { status: method === 'PUT' ? 201 : 404, headers: { 'oci-subject': subject.digest } },
+    )
+    for (const name of ['sbom', 'signature']) await push(repository, name)
     expect(server.lines).toEqual([
       `HEAD /v2/a/manifests/${sbom.digest}`,
       `PUT /v2/a/manifests/${sbom.digest}`,
+      `GET /v2/a/referrers/${subject.digest}`,
+      `HEAD /v2/a/manifests/${signature.digest}`,
+      `PUT /v2/a/manifests/${signature.digest}`,
     ])
+  })
+
+  it.each([true, false])(
+    'is listed in a tag where there is no API, whatever the answer to it says (known before: %s)',
+    async (isKnown) => {
+      const store = tagStore()
+      const [repository, server] = await start(async (request, response) => {
+        const answer = await store.handler(request, response)
+        return answer && { ...answer, headers: { ...answer.headers, 'oci-subject': subject.digest } }
+      })
+      if (isKnown) await referrersOf(repository, subject)
+      for (const name of ['sbom', 'signature']) await push(repository, name)
+      expect(store.tagged()).toEqual([sbom, signature])
+      expect(server.lines.filter((line) => line.includes('/referrers/'))).toHaveLength(1)
+    },
+  )
+
+  it.each(['auto', 'tag-schema'] as const)(
+    'whose push ended before it was listed is listed by the next one (%s)',
+    async (referrers) => {
+      const store = tagStore()
+      let isBroken = true
+      const [repository] = await start(
+        ({ method, url, ...rest }, response) =>
+          isBroken && method === 'PUT' && url.endsWith(tag)
+            ? { status: 503 }
+            : store.handler({ method, url, ...rest }, response),
+        { referrers },
+      )
+      await expect(push(repository, 'sbom')).rejects.toMatchObject({ code: 'RESPONSE', status: 503 })
+      isBroken = false
+      expect(await repository.push(sbom, contentOf(nodes.node('sbom').bytes))).toBe('existed')
+      expect(store.tagged()).toEqual([sbom])
+    },
+  )
+
+  const html: Answer = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }
+  const unknown: Answer = { status: 200, headers: { 'content-type': 'application/x-new' }, body: '{}' }
+
+  it.each<[string, Answer]>([
+    ['an HTML page', html],
+    ['of an unknown type', unknown],
+    ['an index with a malformed entry', index([{ ...sbom, digest: 'md5:abc' }])],
+    ['no index inside', { ...index([]), body: '{' }],
+  ])('never overwrites a list that cannot be read: %s', async (_what, answer) => {
+    const store = tagStore()
+    let isBroken = false
+    const [repository] = await start((request, response) =>
+      isBroken && request.method === 'GET' && request.url.endsWith(tag)
+        ? answer
+        : store.handler(request, response),
+    )
+    await push(repository, 'sbom')
+    isBroken = true
+    await expect(push(repository, 'signature')).rejects.toMatchObject({
+      code: expect.stringMatching(/^(INVALID_MANIFEST|UNSUPPORTED)$/),
+    })
+    expect(store.tagged()).toEqual([sbom])
+  })
+
+  it('is not lost when two objects of one registry push at the same time', async () => {
+    const store = tagStore()
+    const server = await startServer(store.handler)
+    await using registry = new Registry(server.host)
+    await Promise.all([push(registry.repository('a'), 'sbom'), push(registry.repository('a'), 'signature')])
+    expect(new Set(store.tagged())).toEqual(new Set([sbom, signature]))
+  })
+
+  it('waits for the list of another only until an abort', async () => {
+    const isRead = Promise.withResolvers<void>()
+    const isPut = Promise.withResolvers<void>()
+    const [repository] = await start(({ method, url }) => {
+      if (url.endsWith(tag) && method === 'GET') {
+        isRead.resolve()
+        return undefined
+      }
+      if (url.endsWith(signature.digest) && method === 'PUT') isPut.resolve()
+      return { status: method === 'PUT' ? 201 : 404 }
+    })
+    const first = rejection(push(repository, 'sbom'))
+    await isRead.promise
+    const controller = new AbortController()
+    const { signal } = controller
+    const second = rejection(repository.push(signature, contentOf(nodes.node('signature').bytes), { signal }))
+    await isPut.promise
+    const reason = new Error('enough')
+    // The answer to the manifest must have come before, so that the abort meets the waiting.
+    await referrersOf(repository, nodes.descriptor('sbom'), undefined).catch(() => undefined)
+    controller.abort(reason)
+    expect(await second).toBe(reason)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    await repository.close()
+    await first
   })
 
   it('is added to the list that was there, and the old list is deleted', async () => {
@@ -289,6 +397,19 @@ describe('a manifest with a subject', () => {
     await repository.delete(nodes.descriptor('signature'))
     expect(store.manifests.size).toBe(0)
   })
+
+  it.each(['{"damaged":1}', ' '.repeat(sbom.size), 'x'.repeat(sbom.size + 1)])(
+    'that is damaged can be deleted (%#)',
+    async (body) => {
+      const [repository, server] = await start(({ method }) =>
+        method === 'DELETE'
+          ? { status: 202 }
+          : { status: 200, headers: { 'content-type': sbom.mediaType }, body },
+      )
+      await repository.delete(sbom)
+      expect(server.lines.at(-1)).toBe(`DELETE /v2/a/manifests/${sbom.digest}`)
+    },
+  )
 
   it('stays in the list if it cannot be deleted', async () => {
     const store = tagStore(405)

@@ -42,6 +42,9 @@ function accepted(session: number): Answer {
 const post = 'POST /v2/a/blobs/uploads/'
 const absent = { existing: 'absent' } as const
 
+/** A blob that is there. */
+const found = (): Answer => ({ status: 200, headers: { 'content-length': `${large.length}` } })
+
 describe('a blob that is pushed', () => {
   it('goes in a PUT to the session that a POST opened, with its length and unchanged query', async () => {
     const { repository, server } = await start()
@@ -85,13 +88,13 @@ describe('a blob that is pushed', () => {
   })
 
   it('and is there is not read', async () => {
-    const { repository, server } = await start({ HEAD: () => ({ status: 200 }) })
+    const { repository, server } = await start({ HEAD: found })
     expect(await repository.push(blob(large), unreadable())).toBe('existed')
     expect(server.requests).toHaveLength(1)
   })
 
   it('to replace a damaged one is sent without looking or mounting', async () => {
-    const { repository, server } = await start({ HEAD: () => ({ status: 200 }) })
+    const { repository, server } = await start({ HEAD: found })
     const options = { existing: 'replace', mountFrom: ['b'] } as const
     expect(await repository.push(blob(large), contentOf(large), options)).toBe('copied')
     expect(server.lines.map((line) => line.split('?')[0])).toEqual([post, 'PUT /v2/a/blobs/uploads/1'])
@@ -205,7 +208,7 @@ describe('a mount', () => {
   })
 
   it('that opens a session for what is there cancels it', async () => {
-    const { registry, repository, server } = await start({ HEAD: () => ({ status: 200 }) })
+    const { registry, repository, server } = await start({ HEAD: found })
     expect(await repository.push(blob(large), unreadable(), { source: registry.repository('b') })).toBe(
       'existed',
     )

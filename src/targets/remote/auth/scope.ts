@@ -15,7 +15,9 @@ export function mergeScopes(first: readonly string[], second: readonly string[])
   for (const { resource, actions } of [...first, ...second].map(splitScope)) {
     merged.set(resource, new Set([...(merged.get(resource) ?? []), ...actions]))
   }
-  return [...merged].map(([resource, actions]) => `${resource}:${[...actions].join(',')}`)
+  return [...merged].map(([resource, actions]) =>
+    actions.size === 0 ? resource : `${resource}:${[...actions].join(',')}`,
+  )
 }
 
 /** True if a token for these scopes serves all that is needed. */
@@ -23,7 +25,10 @@ export function coversScopes(scopes: readonly string[], needed: readonly string[
   const granted = new Map(scopes.map(splitScope).map(({ resource, actions }) => [resource, actions]))
   return needed
     .map(splitScope)
-    .every(({ resource, actions }) => actions.every((action) => granted.get(resource)?.includes(action)))
+    .every(
+      ({ resource, actions }) =>
+        granted.has(resource) && actions.every((action) => granted.get(resource)?.includes(action)),
+    )
 }
 
 /** The resource that a scope is about: everything before the last colon, since a name may hold a host and a port. */
@@ -31,7 +36,9 @@ export function scopeResource(scope: string): string {
   return splitScope(scope).resource
 }
 
+/** A scope without a colon, as one registry has it, is a resource without actions. */
 function splitScope(scope: string): { resource: string; actions: readonly string[] } {
   const colon = scope.lastIndexOf(':')
+  if (colon === -1) return { resource: scope, actions: [] }
   return { resource: scope.slice(0, colon), actions: scope.slice(colon + 1).split(',') }
 }

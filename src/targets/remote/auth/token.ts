@@ -1,12 +1,12 @@
-import { isIP } from 'node:net'
+import { getDomain } from 'tldts'
 import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
-import { AuthError } from '../../../errors.ts'
+import { AuthError, type OciError, type ResponseError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
 import type { Send } from '../transport/http.ts'
 import { isSameOrigin } from '../transport/origin.ts'
 import { redactUrl } from '../transport/redact.ts'
-import { expectStatus, readBody } from '../transport/response.ts'
+import { errorByStatus, readBody, responseError } from '../transport/response.ts'
 import { basicAuthorization, type Credential } from './credential.ts'
 
 /** What a Bearer challenge asks for (distribution, "Token Authentication"). */
@@ -44,12 +44,26 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
     redirect: 'refuse',
     ...options,
   })
-  await expectStatus(response, [200], `a token for ${registryUrl.host}`)
+  if (response.status !== 200) {
+    const what = `a token for ${registryUrl.host}`
+    throw refusal(await responseError(response, what), what)
+  }
   const expiry = performance.now()
   const body = parseToken(await readBody(response, tokenBodyBytes), realm)
   const seconds = body.expires_in ?? defaultSeconds
   // Renewed before it ends, so that no large body is sent in vain.
   return { token: body.token, expires: expiry + seconds * 800 }
+}
+
+/**
+ * Never NOT_FOUND: a token service that is not there says nothing about the content that was asked for. A timeout and
+ * too many requests are faults of the moment.
+ */
+function refusal(cause: ResponseError, what: string): OciError {
+  const { message, status } = cause
+  if (status === 401 || status === 403) return errorByStatus(cause, what)
+  const isRefused = status >= 400 && status < 500 && status !== 408 && status !== 429
+  return isRefused ? new AuthError(message, { cause }) : cause
 }
 
 /** The realm comes from the registry, and may be anything. */
@@ -83,17 +97,18 @@ function authorizationFor(
   return { authorization: basicAuthorization(credential.username, credential.password) }
 }
 
-/** The registry itself, or by HTTPS the same host or one under the same parent domain, as auth.docker.io is. */
+/** The registry itself, or by HTTPS the same host or one under the same registrable domain, as auth.docker.io is. */
 function mayReceiveCredential(realm: URL, registryUrl: URL): boolean {
   if (isSameOrigin(realm, registryUrl)) return true
   if (realm.protocol !== 'https:') return false
-  return realm.hostname === registryUrl.hostname || parentDomain(realm) === parentDomain(registryUrl)
+  if (realm.hostname === registryUrl.hostname) return true
+  const site = registrableDomain(realm)
+  return site !== null && site === registrableDomain(registryUrl)
 }
 
-/** The last two labels of a name; an address or a single label is only itself. */
-function parentDomain({ hostname }: URL): string {
-  const isAddress = hostname.startsWith('[') || isIP(hostname) !== 0
-  return isAddress ? hostname : hostname.split('.').slice(-2).join('.')
+/** By the public suffix list, with the suffixes under which a provider's customers have names. Null for addresses and single labels. */
+function registrableDomain({ hostname }: URL): string | null {
+  return getDomain(hostname, { allowPrivateDomains: true })
 }
 
 function tokenUrl(realm: URL, { service, scopes }: TokenRequest): URL {

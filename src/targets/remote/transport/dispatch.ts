@@ -44,13 +44,16 @@ export function dispatchTo(dispatcher: Dispatcher, userAgent: string): Send {
   }
 }
 
-/** A registry may say that all is well before it has seen all; what the content has to say comes first. */
+/**
+ * A registry may say that all is well before it has seen all; what the content has to say comes first. An answer that
+ * came so early is not left waiting: a registry which sends it and reads no more would wait for us as we for it.
+ */
 async function accepted(
   answer: HttpResponse,
   sending: Sending,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await sending.finished
+  if (!sending.isFinished) await answer.discard()
   signal?.throwIfAborted()
   if (sending.failure === undefined && !sending.isComplete) {
     throw unusable(answer, 'it was answered before all content was sent')
@@ -145,6 +148,7 @@ class Sending implements AsyncIterable<Uint8Array> {
   #finished: Promise<void> = Promise.resolve()
   failure: { readonly error: unknown } | undefined
   isComplete = false
+  isFinished = false
 
   constructor(body: StreamedBody) {
     this.#body = body
@@ -176,6 +180,7 @@ class Sending implements AsyncIterable<Uint8Array> {
       this.failure = { error }
       throw error
     } finally {
+      this.isFinished = true
       resolve()
     }
     return undefined

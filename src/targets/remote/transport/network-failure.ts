@@ -6,7 +6,18 @@ export function networkFailure(error: unknown, url: URL): unknown {
   const code = codeOf(error)
   if (code === undefined || code === 'UND_ERR_INVALID_ARG') return error
   return new UnreachableError(`cannot reach ${url.host}: ${reason(code, url)} (${redactUrl(url)})`, {
-    cause: error,
+    cause: withoutAnswer(error, code),
+  })
+}
+
+/** An error of undici's may hold or quote what was answered, and so a token or a signed URL. */
+function withoutAnswer(error: unknown, code: string): Error {
+  const cause = Object.assign(new Error(code), { code })
+  if (!(error instanceof Error)) return cause
+  return Object.assign(cause, {
+    ...('syscall' in error && typeof error.syscall === 'string' && { syscall: error.syscall }),
+    ...('address' in error && typeof error.address === 'string' && { address: error.address }),
+    ...('port' in error && typeof error.port === 'number' && { port: error.port }),
   })
 }
 

@@ -7,6 +7,7 @@ import type { Send } from './http.ts'
 import { limitPerHost } from './limit.ts'
 import { registryUrl } from './origin.ts'
 import { followRedirects } from './redirect.ts'
+import { Turns } from './turns.ts'
 
 export interface TransportOptions {
   /** Finds the credential for a registry. @default anonymous everywhere */
@@ -39,6 +40,8 @@ export class Transport {
   readonly #agent: Agent
   readonly #plainHttp: boolean | undefined
   readonly #traits = new Map<string, RegistryTraits>()
+  /** For repositories: updates of what is read, changed and written. */
+  readonly updates: Turns = new Turns()
   /** For repositories: sends one request. */
   readonly send: Send
 

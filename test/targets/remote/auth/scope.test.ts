@@ -20,6 +20,13 @@ describe('scopes', () => {
     expect(coversScopes(['repository:a:pull'], ['repository:a:pull,push'])).toBe(false)
   })
 
+  it('without a colon stay whole, and are covered only by themselves', () => {
+    expect(mergeScopes(['repository:a:pull'], ['aws'])).toEqual(['repository:a:pull', 'aws'])
+    expect(scopeResource('aws')).toBe('aws')
+    expect(coversScopes(['repository:a:pull'], ['aws'])).toBe(false)
+    expect(coversScopes(['aws'], ['aws'])).toBe(true)
+  })
+
   it('may be about a resource with colons', () => {
     expect(scopeResource('repository:host:5000/a:pull')).toBe('repository:host:5000/a')
   })

@@ -45,6 +45,8 @@ describe('the credential of a token request', () => {
     ['https://registry.example:443', 'https://registry.example/token'],
     ['https://registry-1.docker.io', 'https://auth.docker.io/token'],
     ['https://registry.gitlab.com', 'https://gitlab.com/jwt/auth'],
+    ['https://registry.acme.co.uk', 'https://auth.acme.co.uk/token'],
+    ['https://[::1]:5000', 'https://[::1]:6000/token'],
     ['https://registry.example', 'https://registry.example:8443/token'],
     ['http://localhost:5000', 'http://localhost:5000/token'],
     ['http://localhost:5000', 'https://localhost:5001/token'],
@@ -62,6 +64,14 @@ describe('the credential of a token request', () => {
     ['https://10.0.0.1', 'https://99.9.0.1/token', '99.9.0.1'],
     ['https://[::1]', 'https://[::2]/token', '[::2]'],
     ['https://registry', 'https://other/token', 'other'],
+    ['https://registry.acme.co.uk', 'https://evil.co.uk/token', 'evil.co.uk'],
+    ['https://me.github.io', 'https://evil.github.io/token', 'evil.github.io'],
+    ['https://co.uk', 'https://evil.co.uk/token', 'evil.co.uk'],
+    [
+      'https://1.dkr.ecr.eu-west-1.amazonaws.com',
+      'https://evil.s3.amazonaws.com/token',
+      'evil.s3.amazonaws.com',
+    ],
   ])('of %s does not go to %s', async (registry, realm, named) => {
     await expect(authorizationSent(registry, realm)).rejects.toMatchObject({
       code: 'AUTH',
@@ -127,6 +137,9 @@ describe('the answer of a token service', () => {
   it.each([
     [401, 'AUTH'],
     [403, 'AUTH'],
+    [404, 'AUTH'],
+    [400, 'AUTH'],
+    [429, 'RESPONSE'],
     [500, 'RESPONSE'],
     [302, 'RESPONSE'],
   ])('with the status %d is an error', async (status, code) => {

@@ -272,6 +272,23 @@ describe('content that is sent', () => {
     expect(count).toBeLessThan(1024)
   })
 
+  it('is given up when the registry says yes at length, and reads no more', async () => {
+    const server = await startUploads({
+      early(method, _url, response) {
+        if (method === 'PUT') response.writeHead(201, { 'content-length': 10_000_000 }).write(large)
+        return method === 'PUT'
+      },
+    })
+    const content: Content = {
+      async *[Symbol.asyncIterator]() {
+        for (let count = 0; count < 64; count++) yield large.subarray(0, 1024 * 1024)
+      },
+    }
+    const huge = { ...blob(large), size: 64 * 1024 * 1024 }
+    const push = open(server).push(huge, content, { existing: 'absent' })
+    await expect(push).rejects.toMatchObject({ code: expect.stringMatching(/^(RESPONSE|UNREACHABLE)$/) })
+  })
+
   it('holds its last chunk back until it has ended well', async () => {
     const sent: number[] = []
     const server = await startUploads({

@@ -11,7 +11,12 @@ const bytes = Buffer.alloc(200_000, 'x')
 function startRegistry(): Promise<TestServer> {
   return startServer(({ method, url }) => {
     if (method === 'GET') return { status: 200, body: bytes }
-    if (method === 'HEAD') return { status: url.startsWith('/v2/a/') ? 200 : 404 }
+    if (method === 'HEAD') {
+      return {
+        status: url.startsWith('/v2/a/') ? 200 : 404,
+        headers: { 'content-length': `${bytes.length}` },
+      }
+    }
     return { status: method === 'POST' ? 202 : 201, headers: { location: '/v2/b/blobs/uploads/1' } }
   })
 }

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { inspect } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { networkFailure } from '../../../../src/targets/remote/transport/network-failure.ts'
 import { registryUrl } from '../../../../src/targets/remote/transport/origin.ts'
 import { Registry } from '../../../../src/targets/remote/registry.ts'
+import { Repository } from '../../../../src/targets/remote/repository.ts'
 import type { TransportOptions } from '../../../../src/targets/remote/transport/transport.ts'
 import { cert, key } from '../../../server/certificate.ts'
 import { rejection } from '../../contract/support.ts'
@@ -14,11 +16,13 @@ async function ping(host: string, options: TransportOptions = {}): Promise<void>
   await registry.ping()
 }
 
-/** A port of loopback whose connections get this answer. */
-async function startRaw(answer: string): Promise<string> {
+/** A port of loopback whose connections get this answer, at once or when something was asked. */
+async function startRaw(answer: string, when: 'at once' | 'asked' = 'at once'): Promise<string> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
-    socket.end(answer, () => socket.destroySoon())
+    const respond = (): void => void socket.end(answer, () => socket.destroySoon())
+    if (when === 'asked') socket.once('data', respond)
+    else respond()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -82,8 +86,31 @@ describe('a registry that cannot be reached', () => {
   ])('because of %s, in words', (code, words) => {
     const cause = Object.assign(new Error('x'), { code })
     const failure = networkFailure(cause, new URL('https://registry.example/v2/?token=hidden'))
-    expect(failure).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining(words), cause })
+    expect(failure).toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringContaining(words),
+      cause: { code },
+    })
     expect(String(failure)).not.toContain('hidden')
+  })
+
+  it.each([
+    ['in its headers', 'HTTP/1.1 307 X\r\nLocation: /x?sig=SECRET\r\nBad Header\x01: y\r\n\r\n'],
+    ['in its body', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{"token":"SECRET"}\r\n'],
+  ])('because it breaks HTTP %s, without a byte of its answer in the error', async (_where, answer) => {
+    await using repository = new Repository(`${await startRaw(answer, 'asked')}/a`)
+    const error = await rejection(repository.fetchReference('v1'))
+    expect(error).toMatchObject({
+      code: 'UNREACHABLE',
+      cause: { code: 'HTTPParserError' },
+    })
+    const shown = inspect(error, { depth: Infinity, showHidden: true })
+    expect(shown).not.toContain('SECRET')
+    expect(shown).not.toContain(
+      Buffer.from('SECRET')
+        .toString('hex')
+        .replaceAll(/(..)(?=.)/g, '$1 '),
+    )
   })
 
   it('is not what a mistake in the program is', () => {
