@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 import { argv, stderr, stdout } from 'node:process'
+import { setFlagsFromString } from 'node:v8'
 import { CommanderError } from 'commander'
 import { exitCodes } from './output/exit-codes.ts'
 import { reportUsageError } from './output/failure.ts'
 import { createProgram } from './program.ts'
 import { listenForSignals } from './signals.ts'
+
+// What is downloaded lives for a moment: a young generation that does not grow costs less time, and less memory.
+setFlagsFromString('--semi-space-growth-factor=1')
 
 process.exitCode = await main()
 

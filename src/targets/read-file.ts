@@ -53,7 +53,7 @@ export async function openRegularFile(
 }
 
 /**
- * The bytes of an open file up to the size that it has now, in fresh buffers of 1 MiB; the next read runs while a
+ * The bytes of an open file up to the size that it has now, in fresh buffers of 256 KiB; the next read runs while a
  * chunk is at its consumer. Closes the file, also when the consumer stops early.
  */
 export async function* readChunks(
@@ -109,7 +109,8 @@ export function isFileError(error: unknown, ...codes: readonly string[]): boolea
   )
 }
 
-const chunkBytes = 1024 * 1024
+/** Larger ones cost more of the collector's time than they save in reads. */
+const chunkBytes = 256 * 1024
 
 async function readChunk(file: ReadableFile, position: number, size: number): Promise<Uint8Array> {
   const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, size - position))

@@ -47,22 +47,22 @@ describe('reading files', () => {
     const bytes = Buffer.from(Array.from({ length: 2_500_000 }, (_, at) => at % 253))
     await writeFile(path, bytes)
     expect((await readAll()).equals(bytes)).toBe(true)
-    for (const offset of [1, 1_048_576, 2_499_999]) {
+    for (const offset of [1, 262_144, 2_499_999]) {
       expect((await readAll({ offset })).equals(bytes.subarray(offset)), `from ${offset}`).toBe(true)
     }
     expect(await readAll({ offset: 2_500_000 })).toHaveLength(0)
     expect(await readAll({ offset: 9_999_999 })).toHaveLength(0)
   })
 
-  it('gives chunks of 1 MiB that are nobody else’s, and reads ahead by one', async () => {
-    await writeFile(path, Buffer.alloc(3_200_000, 'a'))
+  it('gives chunks of 256 KiB that are nobody else’s, and reads ahead by one', async () => {
+    await writeFile(path, Buffer.alloc(800_000, 'a'))
     const file = await open()
     const chunks: Uint8Array[] = []
     for await (const chunk of readChunks(file)) {
       chunks.push(chunk)
       expect(file.reads()).toBe(Math.min(chunks.length + 1, 4))
     }
-    expect(chunks.map(({ length }) => length)).toEqual([1_048_576, 1_048_576, 1_048_576, 54_272])
+    expect(chunks.map(({ length }) => length)).toEqual([262_144, 262_144, 262_144, 13_568])
     expect(new Set(chunks.map(({ buffer }) => buffer)).size).toBe(4)
     expect(file.isClosed()).toBe(true)
   })
