@@ -163,3 +163,16 @@ export function causesOf(error: unknown): readonly Error[] {
   for (let at = error; at instanceof Error && !causes.has(at); at = at.cause) causes.add(at)
   return [...causes]
 }
+
+const missingContentCodes: ReadonlySet<string> = new Set([
+  'MANIFEST_BLOB_UNKNOWN',
+  'BLOB_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+])
+
+/** True if a registry refused a manifest because it lacks something that the manifest names. */
+export function saysContentIsMissing(error: unknown): boolean {
+  return causesOf(error).some(
+    (at) => at instanceof ResponseError && at.errors.some(({ code }) => missingContentCodes.has(code)),
+  )
+}

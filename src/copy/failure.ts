@@ -1,6 +1,6 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import { printable } from '../content/printable.ts'
-import { causesOf, CopyError, ResponseError, type CopyFacts } from '../errors.ts'
+import { CopyError, type CopyFacts } from '../errors.ts'
 import { pathTo, type Place } from './place.ts'
 
 /** Runs one step of a copy; what it throws becomes a `CopyError` that says whose step failed, and at which node. */
@@ -35,19 +35,6 @@ export function failure(
     `${where}: ${reason}`,
     { origin, operation, descriptor: place?.descriptor, path },
     { cause },
-  )
-}
-
-const missingContentCodes: ReadonlySet<string> = new Set([
-  'MANIFEST_BLOB_UNKNOWN',
-  'BLOB_UNKNOWN',
-  'MANIFEST_UNKNOWN',
-])
-
-/** True if a registry refused a manifest because it lacks something that the manifest names. */
-export function saysContentIsMissing(error: unknown): boolean {
-  return causesOf(error).some(
-    (at) => at instanceof ResponseError && at.errors.some(({ code }) => missingContentCodes.has(code)),
   )
 }
 

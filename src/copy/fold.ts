@@ -1,9 +1,15 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { standardManifestTypes } from '../content/manifest-types.ts'
-import { CopyError, NotFoundError, SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
+import {
+  CopyError,
+  NotFoundError,
+  SizeExceedsLimitError,
+  UnsupportedError,
+  saysContentIsMissing,
+} from '../errors.ts'
 import { defaultMaxDepth, defaultMaxNodes } from '../graph/walk.ts'
 import type { PushOutcome } from '../targets/target.ts'
-import { failure, saysContentIsMissing, step } from './failure.ts'
+import { failure, step } from './failure.ts'
 import type { Place } from './place.ts'
 import { Presence } from './presence.ts'
 import { placesBelow } from './successors.ts'

@@ -2,7 +2,12 @@ import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { digestOf, parseDigest, type Digest } from '../../content/digest.ts'
 import { verify, verifyBytes } from '../../content/verify.ts'
-import { InvalidManifestError, ResponseError, SizeExceedsLimitError } from '../../errors.ts'
+import {
+  InvalidManifestError,
+  ResponseError,
+  SizeExceedsLimitError,
+  saysContentIsMissing,
+} from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, FetchReferenceOptions } from '../target.ts'
 import { blobDescriptor, blobExists } from './blobs.ts'
@@ -190,17 +195,11 @@ function describedBy(
   return { mediaType, digest, size }
 }
 
-const missingContent: ReadonlySet<string> = new Set([
-  'MANIFEST_BLOB_UNKNOWN',
-  'BLOB_UNKNOWN',
-  'MANIFEST_UNKNOWN',
-])
-
 /** That what a manifest names is missing is no answer about the manifest itself, whatever the status. */
 async function putError(endpoint: Endpoint, reference: string, response: HttpResponse): Promise<Error> {
   const what = manifestName(endpoint, reference)
   const error = await responseError(response, what)
-  return error.errors.some(({ code }) => missingContent.has(code)) ? error : errorByStatus(error, what)
+  return saysContentIsMissing(error) ? error : errorByStatus(error, what)
 }
 
 function manifestName(endpoint: Endpoint, reference: string): string {
