@@ -1,8 +1,7 @@
-import { hash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { getuid } from 'node:process'
-import { currentOwner, isGone, type Owner } from '../targets/oci-layout/owner.ts'
+import { currentOwner, isNamedOwnerGone, ownerName, ownerNamePattern, type Owner } from '../targets/owner.ts'
 
 /** The one file in the folder of an upload. */
 export const spoolFile = 'blob'
@@ -29,18 +28,18 @@ export class Spool {
   async #begin(): Promise<string> {
     const self = await currentOwner()
     await sweep(this.#directory, self)
-    return `.upload-${hostCode(self)}-${self.pid}-`
+    return `.upload-${ownerName(self)}-`
   }
 }
 
-const namePattern = /^\.upload-([0-9a-f]{16})-(\d{1,10})-[A-Za-z0-9]{6}$/
+const namePattern = new RegExp(`^\\.upload-(${ownerNamePattern})-[A-Za-z0-9]{6}$`)
 
 /** What cannot be read or removed here keeps no upload from being made: making it will tell. */
 async function sweep(directory: string, self: Owner): Promise<void> {
   const names = await fs.readdir(directory).catch(() => [])
   for (const name of names) {
-    const [, host, pid] = namePattern.exec(name) ?? []
-    if (host !== hostCode(self) || !isGone({ ...self, pid: Number(pid) }, self)) continue
+    const [, owner] = namePattern.exec(name) ?? []
+    if (owner === undefined || !isNamedOwnerGone(owner, self)) continue
     await removeOwn(join(directory, name)).catch(() => undefined)
   }
 }
@@ -51,8 +50,4 @@ async function removeOwn(folder: string): Promise<void> {
   if (!status.isDirectory() || (getuid !== undefined && status.uid !== getuid())) return
   await fs.rm(join(folder, spoolFile), { force: true })
   await fs.rmdir(folder)
-}
-
-function hostCode({ host }: Owner): string {
-  return hash('sha256', host).slice(0, 16)
 }

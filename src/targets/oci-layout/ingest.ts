@@ -1,9 +1,9 @@
-import { hash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { currentOwner, isNamedOwnerGone, ownerName, ownerNamePattern } from '../owner.ts'
 import { isFileError } from '../read-file.ts'
 import { makeFolder, removeFile, writeFile, type WriteFileOptions } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
-import { currentOwner, isGone, type Owner } from './owner.ts'
 
 /**
  * The folder for what is being written. It is there only while it is needed, and each file in it names its process, so
@@ -13,7 +13,8 @@ export class Ingest {
   readonly #directory: string
   readonly #fs: LayoutFileSystem
   #active = 0
-  #owner: Owner | undefined
+  #prefix: Promise<string> | undefined
+  #count = 0
 
   constructor(directory: string, fs: LayoutFileSystem) {
     this.#directory = directory
@@ -50,12 +51,12 @@ export class Ingest {
 
   /** Removes what dead processes of this host have left, and what nobody has touched for so long that its process must be dead. */
   async sweep(): Promise<void> {
-    const self = await this.#self()
+    const self = await currentOwner()
     for (const name of await this.#names()) {
-      if (!namePattern.test(name)) continue
+      const [, owner] = namePattern.exec(name) ?? []
+      if (owner === undefined) continue
       const path = join(this.#directory, name)
-      const owner = ownerOf(name, self)
-      const isLeft = (owner !== undefined && isGone(owner, self)) || (await this.#isOld(path))
+      const isLeft = isNamedOwnerGone(owner, self) || (await this.#isOld(path))
       if (isLeft) await removeFile(path, this.#fs)
     }
     if (this.#active === 0) await this.#removeIfEmpty()
@@ -74,16 +75,12 @@ export class Ingest {
   async #use<T>(work: (path: string) => Promise<T>): Promise<T> {
     this.#active += 1
     try {
-      return await work(join(this.#directory, fileName(await this.#self())))
+      const prefix = await (this.#prefix ??= makePrefix())
+      return await work(join(this.#directory, `${prefix}-${this.#count++}`))
     } finally {
       this.#active -= 1
       if (this.#active === 0) await this.#removeIfEmpty()
     }
-  }
-
-  async #self(): Promise<Owner> {
-    this.#owner ??= await currentOwner()
-    return this.#owner
   }
 
   async #names(): Promise<readonly string[]> {
@@ -115,18 +112,9 @@ const unlinkable = [
 
 const oldMilliseconds = 7 * 24 * 60 * 60 * 1000
 
-const namePattern = /^copygraph-([0-9a-f]{16})-(\d{1,10})-[0-9a-f]{16}$/
+/** Another version of this library may have left names without the number at their end. */
+const namePattern = new RegExp(`^copygraph-(${ownerNamePattern})-[0-9a-f]{16}(?:-\\d+)?$`)
 
-function fileName({ host, pid }: Owner): string {
-  return `copygraph-${hostCode(host)}-${pid}-${randomBytes(8).toString('hex')}`
-}
-
-/** The owner of a file, if it is on the host of `self`. */
-function ownerOf(name: string, { host }: Owner): Owner | undefined {
-  const [, code, pid] = namePattern.exec(name) ?? []
-  return code === hostCode(host) ? { host, pid: Number(pid) } : undefined
-}
-
-function hostCode(host: string): string {
-  return hash('sha256', host).slice(0, 16)
+async function makePrefix(): Promise<string> {
+  return `copygraph-${ownerName(await currentOwner())}-${randomBytes(8).toString('hex')}`
 }

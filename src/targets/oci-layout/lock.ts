@@ -3,10 +3,10 @@ import { constants } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { LockedError } from '../../errors.ts'
+import { currentOwner, isGone, type Owner } from '../owner.ts'
 import { isFileError, readSmallFile } from '../read-file.ts'
 import { removeFile } from '../write-file.ts'
 import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
-import { currentOwner, isGone, type Owner } from './owner.ts'
 
 export interface LockOptions {
   readonly signal?: AbortSignal | undefined

@@ -6,7 +6,7 @@ import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { LayoutFileSystem } from '../../../src/targets/oci-layout/file-system.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
-import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
+import { currentOwner } from '../../../src/targets/owner.ts'
 import { graph } from '../../support/graph.ts'
 import { filesIn, scratchDirectory } from './scratch.ts'
 

@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { acquireLock, type Lock } from '../../../src/targets/oci-layout/lock.ts'
-import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
+import { currentOwner } from '../../../src/targets/owner.ts'
 import { deadProcess, scratchDirectory } from './scratch.ts'
 
 async function holderFile(holder: Partial<{ pid: number; host: string; token: string }>): Promise<string> {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
-import { currentOwner } from '../../../src/targets/oci-layout/owner.ts'
+import { currentOwner } from '../../../src/targets/owner.ts'
 import { graph } from '../../support/graph.ts'
 import { deadProcess, listedIn, scratchDirectory } from './scratch.ts'
 
@@ -82,11 +82,13 @@ describe('what a dead process left in a layout', () => {
   it('is removed by the next writer, if it was on this host; what others write is left alone', async () => {
     const directory = await scratchDirectory()
     const ingest = join(directory, 'ingest')
-    const own = await temporaryName(directory)
+    const [own = ''] = await temporaryNames(new OciLayout(directory), directory, ['blob'])
     const dead = own.replace(`-${process.pid}-`, `-${await deadProcess()}-`)
+    const older = dead.replace(/-\d+$/, '')
     const foreign = dead.replace(/^copygraph-[0-9a-f]{16}/, `copygraph-${'0'.repeat(16)}`)
     await mkdir(ingest)
-    for (const name of [own, dead, foreign, 'other.tmp']) await writeFile(join(ingest, name), '')
+    expect(older).not.toBe(dead)
+    for (const name of [own, dead, older, foreign, 'other.tmp']) await writeFile(join(ingest, name), '')
     await nodes.pushTo(new OciLayout(directory))
     expect((await readdir(ingest)).sort()).toEqual([own, foreign, 'other.tmp'].sort())
   })
@@ -94,9 +96,9 @@ describe('what a dead process left in a layout', () => {
   it('is removed after a week wherever it was', async () => {
     const directory = await scratchDirectory()
     const ingest = join(directory, 'ingest')
-    const foreign = `copygraph-${'0'.repeat(16)}-1-${'0'.repeat(16)}`
+    const older = `copygraph-${'0'.repeat(16)}-1-${'0'.repeat(16)}`
     await mkdir(ingest)
-    for (const name of [foreign, 'other.tmp']) await writeFile(join(ingest, name), '')
+    for (const name of [older, `${older}-7`, 'other.tmp']) await writeFile(join(ingest, name), '')
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 8 * 24 * 60 * 60 * 1000 })
     onTestFinished(() => void vi.useRealTimers())
     await nodes.pushTo(new OciLayout(directory))
@@ -113,16 +115,33 @@ describe('what a dead process left in a layout', () => {
   })
 })
 
-/** The name under which this process writes right now. */
-async function temporaryName(directory: string): Promise<string> {
-  const { descriptor, bytes } = graph({ blob: {} }).node('blob')
+it('the temporary names of one layout differ in a number alone, and no two layouts share them', async () => {
+  const directory = await scratchDirectory()
+  const [one, other] = [new OciLayout(directory), new OciLayout(directory)]
+  const used = await temporaryNames(one, directory, ['a', 'b', 'c'])
+  const prefixes = used.map((name) => name.replace(/-\d+$/, ''))
+  expect(new Set(used).size).toBe(3)
+  expect(new Set(prefixes).size).toBe(1)
+  const [foreign = ''] = await temporaryNames(other, directory, ['d'])
+  expect(foreign.replace(/-\d+$/, '')).not.toBe(prefixes[0])
+})
+
+/** The names under which a layout writes blobs, one after the other. */
+async function temporaryNames(
+  layout: OciLayout,
+  directory: string,
+  blobs: readonly string[],
+): Promise<readonly string[]> {
   const seen: string[] = []
-  await new OciLayout(directory).push(descriptor, {
-    async *[Symbol.asyncIterator]() {
-      seen.push(...(await readdir(join(directory, 'ingest'))))
-      yield bytes
-    },
-  })
-  expect(seen).toHaveLength(1)
-  return seen.join()
+  for (const blob of blobs) {
+    const { descriptor, bytes } = graph({ [blob]: {} }).node(blob)
+    await layout.push(descriptor, {
+      async *[Symbol.asyncIterator]() {
+        seen.push(...(await readdir(join(directory, 'ingest'))))
+        yield bytes
+      },
+    })
+  }
+  expect(seen).toHaveLength(blobs.length)
+  return seen
 }

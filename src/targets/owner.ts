@@ -1,8 +1,9 @@
+import { hash } from 'node:crypto'
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { kill, pid as ownPid } from 'node:process'
 
-/** A process that has something in a layout: a lock, or a temporary file. */
+/** A process that has something on a disk which others use too: a lock, or a temporary file. */
 export interface Owner {
   readonly pid: number
   /**
@@ -28,4 +29,22 @@ export function isGone(owner: Owner, observer: Owner): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'ESRCH'
   }
+}
+
+/** What the name of a temporary file says of its owner, so that another process can ask `isNamedOwnerGone`. */
+export function ownerName({ host, pid }: Owner): string {
+  return `${hostCode(host)}-${pid}`
+}
+
+/** All that `ownerName` can make, as a part of a regular expression. */
+export const ownerNamePattern = '[0-9a-f]{16}-\\d{1,10}'
+
+/** As `isGone`, of the owner that has this name. */
+export function isNamedOwnerGone(name: string, observer: Owner): boolean {
+  const [code, pid] = name.split('-')
+  return code === hostCode(observer.host) && isGone({ ...observer, pid: Number(pid) }, observer)
+}
+
+function hostCode(host: string): string {
+  return hash('sha256', host).slice(0, 16)
 }
