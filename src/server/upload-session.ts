@@ -4,6 +4,7 @@ import { contentOf, type Content } from '../content/content.ts'
 import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
 import type { SignalOptions } from '../events.ts'
 import { openRegularFile, readChunks } from '../targets/read-file.ts'
+import { isFullBatch, writeChunks, type ChunkWriter } from '../targets/write-file.ts'
 import { spoolFile, type Spool } from './spool.ts'
 
 /**
@@ -62,9 +63,8 @@ export class UploadSession {
     const batch: Uint8Array[] = []
     let batched = 0
     const flush = async (): Promise<void> => {
-      const bytes = Buffer.concat(batch.splice(0))
       batched = 0
-      await this.#write(handle, bytes)
+      await writeChunks(this.#writer(handle), batch.splice(0))
     }
     try {
       for await (const chunk of body) {
@@ -72,7 +72,7 @@ export class UploadSession {
         if (this.#offset + batched + chunk.length > maxBytes) throw tooLarge(maxBytes)
         batch.push(chunk)
         batched += chunk.length
-        if (batched >= batchBytes) await flush()
+        if (isFullBatch(batch, batched)) await flush()
       }
     } finally {
       try {
@@ -108,11 +108,13 @@ export class UploadSession {
   }
 
   /** At its place, not at the end of the file: a write that failed half-way has left something there. */
-  async #write(handle: fs.FileHandle, bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, this.#offset)
-      done += bytesWritten
-      this.#offset += bytesWritten
+  #writer(handle: fs.FileHandle): ChunkWriter {
+    return {
+      writev: async (chunks) => {
+        const written = await handle.writev(chunks, this.#offset)
+        this.#offset += written.bytesWritten
+        return written
+      },
     }
   }
 
@@ -125,8 +127,6 @@ export class UploadSession {
     this.#folder = undefined
   }
 }
-
-const batchBytes = 1024 * 1024
 
 function tooLarge(maxBytes: number): SizeExceedsLimitError {
   return new SizeExceedsLimitError(`an upload has more than ${maxBytes} bytes`)

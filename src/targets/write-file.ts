@@ -2,9 +2,13 @@ import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { isFileError } from './read-file.ts'
 
-/** The part of a `FileHandle` that writing needs. */
-export interface WritableFile {
+/** Where chunks are written. A write may be too short. */
+export interface ChunkWriter {
   writev(buffers: Uint8Array[]): Promise<{ readonly bytesWritten: number }>
+}
+
+/** The part of a `FileHandle` that writing needs. */
+export interface WritableFile extends ChunkWriter {
   datasync(): Promise<void>
   close(): Promise<void>
 }
@@ -76,9 +80,20 @@ export async function removeFile(path: string, fs: Pick<WritableFileSystem, 'unl
   }
 }
 
-const batchBytes = 1024 * 1024
-/** What one writev can take on Linux. */
-const batchChunks = 1024
+/** True if these chunks, with so many bytes, are worth a write: large enough, or as many as one writev of Linux takes. */
+export function isFullBatch(chunks: readonly Uint8Array[], bytes: number): boolean {
+  return bytes >= 1024 * 1024 || chunks.length >= 1024
+}
+
+/** Writes chunks to their last byte. A full disk shows as a write that was too short, and only the next one fails. */
+export async function writeChunks(file: ChunkWriter, chunks: Uint8Array[]): Promise<void> {
+  let rest = chunks
+  while (rest.length > 0) {
+    const { bytesWritten } = await file.writev(rest)
+    rest = skipBytes(rest, bytesWritten)
+  }
+}
+
 /** How often another process may remove the folder before a file is in it. */
 const createAttempts = 20
 
@@ -124,27 +139,18 @@ async function writeBatches(
       signal?.throwIfAborted()
       if (chunk.length > 0) batch.push(chunk)
       bytes += chunk.length
-      if (bytes < batchBytes && batch.length < batchChunks) continue
+      if (!isFullBatch(batch, bytes)) continue
       await writing
-      writing = writeBatch(file, batch)
+      writing = writeChunks(file, batch)
       // Its failure is met at the next batch; until then it must not count as unhandled.
       writing.catch(() => {})
       batch = []
       bytes = 0
     }
     await writing
-    await writeBatch(file, batch)
+    await writeChunks(file, batch)
   } finally {
     await writing?.catch(() => {})
-  }
-}
-
-/** A full disk shows as a write that was too short, and only the next one fails. */
-async function writeBatch(file: WritableFile, batch: Uint8Array[]): Promise<void> {
-  let rest = batch
-  while (rest.length > 0) {
-    const { bytesWritten } = await file.writev(rest)
-    rest = skipBytes(rest, bytesWritten)
   }
 }
 

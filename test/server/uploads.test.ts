@@ -1,5 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
+import { Spool } from '../../src/server/spool.ts'
+import { UploadSession } from '../../src/server/upload-session.ts'
 import {
   beginUpload,
   blob,
@@ -8,6 +10,7 @@ import {
   everythingIn,
   startRegistry,
   spoolingStore,
+  temporaryFolder,
   expectBlob,
   chunksOf,
 } from './harness.ts'
@@ -225,5 +228,23 @@ describe('an upload in parts', () => {
     expect((await call('PATCH', location)).status).toBe(202)
     expect((await call('PUT', `${location}?digest=${empty.digest}`)).status).toBe(201)
     await expectBlob(call, 'x', empty)
+  })
+
+  it('of tiny parts keeps few of them in memory', async () => {
+    const folder = await temporaryFolder()
+    const session = new UploadSession('id', 'x', new Spool(folder))
+    const { bytes } = blob(2_500)
+    const written: number[] = []
+    const body = async function* () {
+      for (const at of bytes.keys()) {
+        yield bytes.subarray(at, at + 1)
+        if (at % 1_000 === 999) written.push(session.offset)
+      }
+    }
+    await session.append(body(), 10_000)
+    expect(written).toEqual([0, 1024])
+    expect(Buffer.concat(await Array.fromAsync(session.content()))).toEqual(bytes)
+    await session.drop()
+    expect(await everythingIn(folder)).toEqual([])
   })
 })
