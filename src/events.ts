@@ -38,7 +38,7 @@ export type TargetEvent =
 export type NodeEvent =
   | { readonly type: 'discovered'; readonly descriptor: Descriptor; readonly parent?: Descriptor }
   | { readonly type: 'started'; readonly descriptor: Descriptor }
-  /** `bytes` more have been read from the source. A repeated transfer counts again. */
+  /** `bytes` more have been read from the source, or of its file that a layout links. A repeated transfer counts again. */
   | { readonly type: 'progress'; readonly descriptor: Descriptor; readonly bytes: number }
   | { readonly type: 'copied'; readonly descriptor: Descriptor }
   | { readonly type: 'mounted'; readonly descriptor: Descriptor }

@@ -62,9 +62,13 @@ export class Blobs {
 
   /**
    * Stores verified content under its digest. A file that holds it already is shared instead of copied, where the disk
-   * can; the content itself is then not read.
+   * can; the content itself is then not read, and the bytes that are read of the file are told as progress.
    */
-  async write(descriptor: Descriptor, content: Content, options: WriteFileOptions): Promise<void> {
+  async write(
+    descriptor: Descriptor,
+    content: Content,
+    options: WriteFileOptions & SignalOptions,
+  ): Promise<void> {
     const path = this.path(descriptor.digest)
     const verified = verify(content, descriptor)
     if (content.file !== undefined && (await this.#share(content.file, descriptor, options))) return
@@ -134,13 +138,16 @@ export class Blobs {
   }
 
   /** False also for a file that cannot be read, and for a symbolic link: a link to one is one. */
-  async #holds(path: string, descriptor: Descriptor, { signal }: SignalOptions): Promise<boolean> {
+  async #holds(path: string, descriptor: Descriptor, { signal, onEvent }: SignalOptions): Promise<boolean> {
     const { fs } = this.#setting
     try {
       const file = await openRegularFile(path, fs)
       if (file === undefined) return false
       const content = { [Symbol.asyncIterator]: () => readChunks(file, { signal }) }
-      for await (const _chunk of verify(content, descriptor)) signal?.throwIfAborted()
+      for await (const { length } of verify(content, descriptor)) {
+        signal?.throwIfAborted()
+        onEvent?.({ type: 'progress', descriptor, bytes: length })
+      }
       return true
     } catch (error) {
       if (error instanceof SizeMismatchError || error instanceof DigestMismatchError) return false

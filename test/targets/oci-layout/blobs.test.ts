@@ -7,6 +7,7 @@ import { contentOf, type Content } from '../../../src/content/content.ts'
 import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { digestOf } from '../../../src/content/digest.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
+import type { CopyEvent } from '../../../src/events.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { graph } from '../../support/graph.ts'
 import { blobFile, filesIn, scratchDirectory } from './scratch.ts'
@@ -110,6 +111,15 @@ describe('the blobs of a layout', () => {
     expect(to.ino).toBe(from.ino)
     expect(await destination.push(layer, source.fetch(layer), { existing: 'replace' })).toBe('copied')
     expect(await readdir(join(directory, 'b'))).not.toContain('ingest')
+  })
+
+  it('of another layout on the same disk tell their bytes once, as they are verified', async () => {
+    const directory = await scratchDirectory()
+    const [source, destination] = [new OciLayout(join(directory, 'a')), new OciLayout(join(directory, 'b'))]
+    await nodes.pushTo(source)
+    const events: CopyEvent[] = []
+    await destination.push(layer, source.fetch(layer), { onEvent: (event) => events.push(event) })
+    expect(events).toEqual([{ type: 'progress', descriptor: layer, bytes: layer.size }])
   })
 
   it('of another layout that are damaged are not linked', async () => {
