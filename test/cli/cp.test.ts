@@ -80,6 +80,50 @@ describe('copygraph cp', () => {
     expect((await repository(registry, 'copy').resolve('only')).digest).toBe(image.descriptor('index').digest)
   })
 
+  it('takes the only root of a layout without tags, and else says which there are', async () => {
+    const image = sampleImage()
+    const { digest } = image.descriptor('index')
+    await using registry = await startRegistry()
+    await using folder = await makeFolder()
+    const from = `oci:${folder.path}/a`
+    const layout = new OciLayout(join(folder.path, 'a'))
+    await image.pushTo(layout)
+    expect(await runCommand(['resolve', from])).toMatchObject({ code: 0, stdout: `${digest}\n` })
+    expect(await runCommand(['cp', from, `${registry.name}/copy:v1`])).toMatchObject({ code: 0 })
+    expect((await repository(registry, 'copy').resolve('v1')).digest).toBe(digest)
+
+    const others = graph(
+      Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`m${at}`, ['config', `l${at}`]])),
+    )
+    await others.pushTo(layout)
+    const several = await runCommand(['resolve', from])
+    expect(several).toMatchObject({ code: 3, stdout: '' })
+    expect(several.stderr).toContain(`has no tags, but several digests, choose one: ${from}@sha256:`)
+    expect(several.stderr.match(/@sha256:[0-9a-f]{64}/g)).toHaveLength(10)
+    expect(several.stderr).toContain(', …')
+  })
+
+  it('says of a layout that lists nothing that it is empty', async () => {
+    await using folder = await makeFolder()
+    const image = sampleImage()
+    await image.pushTo(new OciLayout(folder.path), ['layer1'])
+    const empty = await runCommand(['cp', `oci:${folder.path}`, `oci:${folder.path}/out`])
+    expect(empty).toMatchObject({ code: 3, stdout: '' })
+    expect(empty.stderr).toContain(`oci:${folder.path} is empty: it lists no tag and no digest`)
+  })
+
+  it('counts the bytes of blobs that are linked from layout to layout', async () => {
+    const image = sampleImage()
+    await using folder = await makeFolder()
+    const layout = new OciLayout(join(folder.path, 'a'))
+    await image.pushTo(layout)
+    await layout.tag(image.descriptor('index'), 'v1')
+    const args = ['cp', '--format', 'json', `oci:${folder.path}/a:v1`, `oci:${folder.path}/b:v1`]
+    const { totals } = JSON.parse((await runCommand(args)).stdout)
+    const sizes = image.names.map((name) => image.descriptor(name).size)
+    expect(totals).toMatchObject({ nodes: { copy: 8 }, bytes: sizes.reduce((sum, size) => sum + size, 0) })
+  })
+
   it('takes the image of one platform', async () => {
     const image = sampleImage()
     await using registry = await startRegistry()

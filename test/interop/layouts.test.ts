@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { copy } from '../../src/copy/copy.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
+import { runCommand } from '../cli/command.ts'
 import { startGgcrRegistry, type PeerRegistry } from '../support/peer-registries.ts'
-import { describePeers, samplePath } from '../support/peers.ts'
+import { describePeers, run, samplePath } from '../support/peers.ts'
 import { newFolder } from './folder.ts'
 import { expectSampleGraph, sampleDigest, taggedDigest } from './layout-files.ts'
 import { copiers, peerCopy } from './peer-copy.ts'
@@ -32,6 +33,35 @@ describePeers(['sample'], 'The sample image in layouts', () => {
     await copy(new OciLayout(samplePath()), 'multi', new OciLayout(folder.path), { platform })
     expect(await taggedDigest(folder.path, 'multi')).toBe(await sampleDigest('single'))
     await expectSampleGraph(folder.path, await sampleDigest('single'))
+  })
+})
+
+describePeers(['sample', 'skopeo', 'crane', 'ggcrserve'], 'Layouts that a peer writes without a name', () => {
+  let registry: PeerRegistry | undefined
+  beforeAll(async () => {
+    registry = await startGgcrRegistry()
+    const seed = { repository: `${registry.host}/seed`, reference: 'multi' }
+    await peerCopy('skopeo', { layout: samplePath(), reference: 'multi' }, seed)
+  })
+  afterAll(() => registry?.close())
+
+  it.each(['crane', 'skopeo'] as const)('need no digest to copy from them: %s', async (peer) => {
+    await using theirs = await newFolder()
+    await using ours = await newFolder()
+    const seed = `${registry?.host}/seed:multi`
+    const flags = ['--insecure-policy', 'copy', '--quiet', '--all', '--src-tls-verify=false']
+    const args = {
+      crane: ['pull', '--format', 'oci', seed, theirs.path],
+      skopeo: [...flags, `docker://${seed}`, `oci:${theirs.path}`],
+    }
+    expect(await run(peer, args[peer])).toMatchObject({ code: 0 })
+    expect(await Array.fromAsync(new OciLayout(theirs.path).tags())).toEqual([])
+    const root = await sampleDigest('multi')
+    const resolved = await runCommand(['resolve', `oci:${theirs.path}`])
+    expect(resolved).toMatchObject({ code: 0, stdout: `${root}\n` })
+    expect(await runCommand(['cp', `oci:${theirs.path}`, `oci:${ours.path}:v1`])).toMatchObject({ code: 0 })
+    expect(await taggedDigest(ours.path, 'v1')).toBe(root)
+    await expectSampleGraph(ours.path, root)
   })
 })
 

@@ -12,6 +12,8 @@ export interface Change {
   readonly covering?: Digest | undefined
   /** Covers nothing any more. */
   readonly removed?: Digest | undefined
+  /** Must not be listed unless it is there again. */
+  readonly deleted?: Digest | undefined
 }
 
 /** A change as a function of the newest index.json, so that it can be made again if another process was faster. */
@@ -23,9 +25,9 @@ export function addManifest(manifest: Descriptor, covers: boolean): Mutation {
   return (index) => ({ index, uncovered: [plainEntry(manifest)], covering })
 }
 
-/** Manifests have lost what contained them. */
-export function uncover(manifests: readonly Descriptor[]): Mutation {
-  return (index) => ({ index, uncovered: manifests.map(plainEntry) })
+/** The bytes of a manifest are gone, which contained `manifests`. */
+export function forgetDeleted(digest: Digest, manifests: readonly Descriptor[]): Mutation {
+  return (index) => ({ index, uncovered: manifests.map(plainEntry), deleted: digest })
 }
 
 /** A manifest has come with its tag. */

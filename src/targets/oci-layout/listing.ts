@@ -5,23 +5,33 @@ import type { Change } from './changes.ts'
 import type { Snapshot } from './index-file.ts'
 import { insert, isPlain, lists, without, type Entry, type IndexJson } from './index-json.ts'
 import type { ManifestGraph } from './manifest-graph.ts'
+import type { Manifests } from './manifests.ts'
+
+/** What the listing follows from. */
+export interface ListingSetting {
+  readonly graph: ManifestGraph
+  readonly manifests: Manifests
+  readonly manifestTypes: ManifestTypes
+}
 
 /**
  * Keeps the rule of which untagged manifests index.json lists: those that nothing contains which is listed itself.
- * Referring to a subject is not containing. An entry that says more than a plain descriptor is never taken out. The
- * graph is asked only where the answer depends on it.
+ * Referring to a subject is not containing. An entry that says more than a plain descriptor stays when something
+ * contains it. What is not here, as another process may have deleted it meanwhile, is not put in. The graph is asked
+ * only where the answer depends on it.
  */
 export async function settleListing(
-  index: IndexJson,
+  changed: IndexJson,
   changes: readonly Change[],
   snapshot: Snapshot,
-  { graph, manifestTypes }: { readonly graph: ManifestGraph; readonly manifestTypes: ManifestTypes },
+  { graph, manifests, manifestTypes }: ListingSetting,
 ): Promise<IndexJson> {
   const isManifest = ({ descriptor }: Entry): boolean =>
     descriptor !== undefined && manifestTypes.isManifest(descriptor.mediaType)
+  const index = await withoutDeleted(changed, changes, manifests)
   const covering = new Set(changes.flatMap((change) => change.covering ?? []))
   const removed = new Set(changes.flatMap((change) => change.removed ?? []))
-  const uncovered = newEntries(index, changes).filter(isManifest)
+  const uncovered = await present(newEntries(index, changes).filter(isManifest), manifests)
   const isDispensable = (entry: Entry): boolean => isPlain(entry) && isManifest(entry)
   const dispensable = covering.size === 0 ? [] : index.entries.filter(isDispensable)
   if (uncovered.length === 0 && dispensable.length === 0) return index
@@ -52,6 +62,25 @@ function newEntries(index: IndexJson, changes: readonly Change[]): readonly Entr
     if (descriptor !== undefined && !lists(index, descriptor)) entries.set(nodeKey(descriptor), entry)
   }
   return [...entries.values()]
+}
+
+/** One that was pushed again while it was being deleted keeps its entries. */
+async function withoutDeleted(
+  index: IndexJson,
+  changes: readonly Change[],
+  manifests: Manifests,
+): Promise<IndexJson> {
+  const deleted = new Set<unknown>(changes.flatMap((change) => change.deleted ?? []))
+  if (deleted.size === 0) return index
+  const entries = index.entries.filter((entry) => deleted.has(digestOf(entry)))
+  const kept = new Set(await present(entries, manifests))
+  return without(index, (entry) => deleted.has(digestOf(entry)) && !kept.has(entry))
+}
+
+/** Those whose manifest is here. */
+async function present(entries: readonly Entry[], manifests: Manifests): Promise<readonly Entry[]> {
+  const here = new Set(await manifests.here(entries.flatMap(({ descriptor }) => descriptor ?? [])))
+  return entries.filter(({ descriptor }) => descriptor !== undefined && here.has(descriptor))
 }
 
 function digestOf({ descriptor }: Entry): Digest | undefined {

@@ -62,6 +62,20 @@ export class ManifestGraph {
     return this.#known.get(digest)
   }
 
+  /** What index.json or a manifest says of bytes that are here; that they are a manifest, if anything says so. */
+  async describe(
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    snapshot: Snapshot,
+    options: SignalOptions,
+  ): Promise<Descriptor | undefined> {
+    const listed = snapshot.listed.get(digest)?.filter((node) => node.size === size) ?? []
+    const manifest = listed.findLast(({ mediaType }) => this.#manifestTypes.isManifest(mediaType))
+    if (manifest !== undefined) return manifest
+    if (!this.#known.has(digest)) await this.refresh(snapshot, options)
+    const contained = this.#known.get(digest)
+    return contained?.size === size ? contained : listed.at(-1)
+  }
+
   /** All manifests that refer to a node, as far as they are known. */
   predecessors(digest: Digest): readonly Predecessor[] {
     return this.#index.of(digest)

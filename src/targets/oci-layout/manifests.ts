@@ -63,11 +63,10 @@ export class Manifests {
     return Buffer.concat(chunks)
   }
 
-  /** The manifests that a stored one contains and that are here too. */
+  /** The manifests that a stored one contains; none for one that cannot be read. */
   async containedManifests(manifest: Descriptor, options: SignalOptions): Promise<readonly Descriptor[]> {
     const facts = await this.facts(manifest, options)
-    const contained = facts === undefined ? [] : this.contained(facts)
-    return this.here(contained)
+    return facts === undefined ? [] : this.contained(facts)
   }
 
   /** Those of the manifests that are here. */

@@ -1,7 +1,7 @@
 import * as nodeFs from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { contentOf, type Content } from '../../content/content.ts'
-import { sameNode, type Descriptor } from '../../content/descriptor.ts'
+import { nodeKey, sameNode, type Descriptor } from '../../content/descriptor.ts'
 import { digestOf, isDigest, parseDigest, type Digest } from '../../content/digest.ts'
 import type { ManifestFacts } from '../../content/manifest.ts'
 import { standardManifestTypes, type ManifestTypes } from '../../content/manifest-types.ts'
@@ -21,10 +21,10 @@ import { Blobs } from './blobs.ts'
 import {
   addManifest,
   addTaggedManifest,
+  forgetDeleted,
   removeNode,
   removeTag,
   setTag,
-  uncover,
   type Mutation,
 } from './changes.ts'
 import type { LayoutFileSystem } from './file-system.ts'
@@ -89,7 +89,11 @@ export class OciLayout implements Target {
       ingest,
       lockTimeoutMilliseconds,
       settle: (snapshot, index, changes) =>
-        settleListing(index, changes, snapshot, { graph: this.#graph, manifestTypes }),
+        settleListing(index, changes, snapshot, {
+          graph: this.#graph,
+          manifests: this.#manifests,
+          manifestTypes,
+        }),
     })
     this.#folder = new LayoutFolder({ directory, fs, ingest, index: this.#index })
   }
@@ -190,15 +194,15 @@ export class OciLayout implements Target {
     const snapshot = await this.#folder.snapshot(options)
     const size = await this.#blobs.size(digest)
     if (size === undefined) throw this.#notFound(digest)
-    const known = await this.#known({ digest, size }, snapshot, options)
+    const known = await this.#graph.describe({ digest, size }, snapshot, options)
     const isManifest = known !== undefined && this.manifestTypes.isManifest(known.mediaType)
     const contained = isManifest ? await this.#manifests.containedManifests(known, options) : []
     await this.#relist(removeNode(digest, contained), options)
     await this.#blobs.remove(digest)
     this.#graph.remove(digest)
-    // In between, another process may have taken what was contained for covered by this manifest, which was still there.
-    const left = await this.#manifests.here(contained)
-    if (left.length > 0) await this.#relist(uncover(left), options)
+    // In between, while the manifest was still there, another process may have listed it anew, as what contained it was
+    // removed, or taken what it contained for covered by it.
+    if (isManifest) await this.#relist(forgetDeleted(digest, contained), options)
   }
 
   async *tags(options: TagsOptions = {}): AsyncGenerator<string> {
@@ -206,6 +210,13 @@ export class OciLayout implements Target {
     const { named } = await this.#folder.snapshot(options)
     const tags = [...named.keys()].filter((tag) => !isDigest(tag) && (last === undefined || tag > last))
     yield* tags.sort().slice(0, limit)
+  }
+
+  /** All nodes that index.json lists, tagged or not, each once: where to begin in a layout that has no tags. */
+  async *roots(options: SignalOptions = {}): AsyncGenerator<Descriptor> {
+    const { listed } = await this.#folder.snapshot(options)
+    const nodes = [...listed.values()].flat()
+    yield* new Map(nodes.map((node) => [nodeKey(node), node])).values()
   }
 
   async *predecessors({ digest }: Descriptor, options: SignalOptions = {}): AsyncGenerator<Predecessor> {
@@ -240,34 +251,20 @@ export class OciLayout implements Target {
   /** Listed, or reached from what is listed. */
   async #hasManifest(descriptor: Descriptor, options: SignalOptions): Promise<boolean> {
     const snapshot = (await this.#index.read(options)) ?? emptySnapshot
-    const known = await this.#known(descriptor, snapshot, options)
+    const known = await this.#graph.describe(descriptor, snapshot, options)
     return known !== undefined && this.manifestTypes.isManifest(known.mediaType)
   }
 
   async #resolveDigest(digest: Digest, snapshot: Snapshot, options: SignalOptions): Promise<Descriptor> {
     const size = await this.#blobs.size(digest)
     if (size === undefined) throw this.#notFound(digest)
-    const known = await this.#known({ digest, size }, snapshot, options)
+    const known = await this.#graph.describe({ digest, size }, snapshot, options)
     if (known !== undefined) return known
     const isDamaged = snapshot.listed.has(digest) || this.#graph.manifest(digest) !== undefined
     if (!isDamaged) return { mediaType: mediaTypes.octetStream, digest, size }
     throw new NotFoundError(
       `${digest} is not in ${this.#directory}: its file has a wrong size, ${size} bytes`,
     )
-  }
-
-  /** What index.json or a manifest says of bytes that are here; that they are a manifest, if anything says so. */
-  async #known(
-    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
-    snapshot: Snapshot,
-    options: SignalOptions,
-  ): Promise<Descriptor | undefined> {
-    const listed = snapshot.listed.get(digest)?.filter((node) => node.size === size) ?? []
-    const manifest = listed.findLast(({ mediaType }) => this.manifestTypes.isManifest(mediaType))
-    if (manifest !== undefined) return manifest
-    if (this.#graph.manifest(digest) === undefined) await this.#graph.refresh(snapshot, options)
-    const contained = this.#graph.manifest(digest)
-    return contained?.size === size ? contained : listed.at(-1)
   }
 
   /** Changes which tag points where; whether the node that lost it stays listed may be a question for the graph. */

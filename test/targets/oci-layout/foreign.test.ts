@@ -56,6 +56,23 @@ describe('a layout that another tool has written', () => {
     expect((await Array.fromAsync(layout.referrers(m1))).map(plainDescriptor)).toEqual([sbom])
   })
 
+  it('has all that is listed for roots, with tags and without, each node once', async () => {
+    const directory = await foreignLayout({
+      schemaVersion: 2,
+      manifests: [
+        m1,
+        { ...list, annotations: { [refName]: 'one' } },
+        { ...list, annotations: { [refName]: 'two' } },
+        { mediaType: 'application/x', digest: 'other:1', size: 1 },
+      ],
+    })
+    const roots = await Array.fromAsync(new OciLayout(directory).roots())
+    expect(roots).toEqual([m1, list])
+    await expect(Array.fromAsync(new OciLayout(`${directory}/none`).roots())).rejects.toMatchObject({
+      code: 'INVALID_LAYOUT',
+    })
+  })
+
   it('opens with manifests: null, which is not written back', async () => {
     const directory = await foreignLayout({ schemaVersion: 2, manifests: null })
     const layout = new OciLayout(directory)

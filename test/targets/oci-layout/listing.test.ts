@@ -5,7 +5,7 @@ import { mediaTypes } from '../../../src/content/media-types.ts'
 import type { LayoutFileSystem } from '../../../src/targets/oci-layout/file-system.ts'
 import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import { graph } from '../../support/graph.ts'
-import { blobFile, listedIn, scratchDirectory } from './scratch.ts'
+import { blobFile, filesIn, listedIn, scratchDirectory } from './scratch.ts'
 
 // top -> index -> m1, m2; m1 -> config; m2 -> config, layer; sbom refers to m1
 const nodes = graph({
@@ -115,6 +115,36 @@ describe('index.json lists', () => {
     expect(await listedIn(directory)).toEqual(inOrder('m1', 'top'))
   })
 
+  it.each([
+    ['before its container is taken out of index.json', 'index.json.lock', 'm1'],
+    ['but is still there when its container is', 'blobs', 'index'],
+  ])('no manifest that another instance deletes %s', async (_when, moment, second) => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    await nodes.pushTo(layout, ['config', 'm1', 'index'])
+    const disk = interrupted(moment, () => layout.delete(nodes.descriptor(second)))
+    const first = second === 'm1' ? 'index' : 'm1'
+    await new OciLayout(directory, { fs: disk }).delete(nodes.descriptor(first))
+    expect(await listedIn(directory)).toEqual([])
+    expect(await filesIn(directory)).not.toContain(blobFile('', digest('m1')).slice(1))
+  })
+
+  it('a manifest that another instance pushes again when it has just been deleted', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    const { descriptor, bytes } = nodes.node('m1')
+    await nodes.pushTo(layout, ['config', 'm1'])
+    const disk: LayoutFileSystem = {
+      ...fs,
+      async unlink(path: string) {
+        await fs.unlink(path)
+        if (path === blobFile(directory, digest('m1'))) await layout.pushReference(descriptor, bytes, 'again')
+      },
+    }
+    await new OciLayout(directory, { fs: disk }).delete(descriptor)
+    expect(await listedIn(directory)).toEqual([`again ${digest('m1')}`])
+  })
+
   it('a manifest whose bytes are listed as a blob too, which hides neither', async () => {
     const directory = await scratchDirectory()
     const layout = new OciLayout(directory)
@@ -152,3 +182,24 @@ describe('index.json lists', () => {
     expect((await listedIn(one)).slice(0, 3)).toEqual(['a', 'b', 'c'].map((tag) => `${tag} ${digest('m1')}`))
   })
 })
+
+/** The disk, where something happens before the first file whose path has a part of this name is created or removed. */
+function interrupted(part: string, happen: () => Promise<void>): LayoutFileSystem {
+  let isDone = false
+  const before = async (path: string, isChange: boolean): Promise<void> => {
+    if (isDone || !isChange || !path.split('/').includes(part)) return
+    isDone = true
+    await happen()
+  }
+  return {
+    ...fs,
+    async open(path: string, flags: number) {
+      await before(path, (flags & fs.constants.O_CREAT) !== 0)
+      return fs.open(path, flags)
+    },
+    async unlink(path: string) {
+      await before(path, true)
+      await fs.unlink(path)
+    },
+  }
+}
