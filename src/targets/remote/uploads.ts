@@ -10,7 +10,7 @@ import { blobExists } from './blobs.ts'
 import { nameOf, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
 import type { HttpResponse } from './transport/http.ts'
-import { expectStatus } from './transport/response.ts'
+import { expectStatus, responseError } from './transport/response.ts'
 import {
   adoptLocation,
   askToMount,
@@ -25,12 +25,15 @@ import {
 
 /** A repository of the same registry to mount from. */
 export interface MountCandidate {
+  /** The name within the registry. */
   readonly repository: string
   /** The blob is known to be there, so that a refusal speaks of the repository and not of the blob. */
   readonly hasBlob: boolean
 }
 
+/** How a blob is pushed. */
 export interface PushBlobOptions extends PushOptions {
+  /** Tried in order, before anything is sent; what `mountFrom` and `source` of a push come to. */
   readonly candidates: readonly MountCandidate[]
 }
 
@@ -135,16 +138,36 @@ async function mount(
     if (refusedMounts.has(repository)) continue
     const response = await mountAnswer(endpoint, digest, repository, options)
     if (response?.status === 201) return created(response, digest)
-    if (hasBlob || response?.status !== 202) refusedMounts.add(repository)
     if (response?.status === 202) {
       const previous = { location: session.location }
       await adoptLocation(endpoint, session, response)
       await cancelSession(endpoint, previous, options)
-    } else {
-      await response?.discard()
     }
+    if (response === undefined || (await isRefusal(response, hasBlob))) refusedMounts.add(repository)
   }
   return false
+}
+
+/** Answers that can mean that this one blob is not there. */
+const aboutBlob: ReadonlySet<number> = new Set([202, 404])
+/** Answers of registries that know no mounting. */
+const noMount: ReadonlySet<number> = new Set([400, 405, 501])
+const rightsCodes: ReadonlySet<string> = new Set(['UNAUTHORIZED', 'DENIED'])
+
+/**
+ * Whether nothing can be mounted from a repository, which an answer other than 201 may say of it or of this blob. Too
+ * many requests, a fault, and a 401 or 403 from a proxy are of the moment; that rights are missing, a registry says in
+ * its own words.
+ */
+async function isRefusal(response: HttpResponse, hasBlob: boolean): Promise<boolean> {
+  const { status } = response
+  if (aboutBlob.has(status)) {
+    await response.discard()
+    return hasBlob
+  }
+  const { errors } = await responseError(response, 'a mount')
+  const isDenied = status === 401 || status === 403
+  return noMount.has(status) || (isDenied && errors.some(({ code }) => rightsCodes.has(code)))
 }
 
 /** Undefined if the token service gives no token for both repositories. */

@@ -4,7 +4,7 @@ import { digestOf } from '../../../src/content/digest.ts'
 import { Registry } from '../../../src/targets/remote/registry.ts'
 import type { Repository, RepositoryOptions } from '../../../src/targets/remote/repository.ts'
 import { blob, contentOfChunks, rejection, unreadable } from '../contract/support.ts'
-import { startServer, type Answer, type Received, type TestServer } from './server.ts'
+import { errorBody, startServer, type Answer, type Received, type TestServer } from './server.ts'
 
 const small = Buffer.from('small')
 const large = Buffer.alloc(200_000, 'large')
@@ -224,14 +224,42 @@ describe('a mount', () => {
     expect(server.lines.filter((line) => line.includes('mount='))).toHaveLength(1)
   })
 
-  it.each([400, 401, 403, 404, 405, 500])('answered with %d is no failure', async (status) => {
+  const denied = { status: 403, body: errorBody('DENIED') }
+  const unauthorized = { status: 401, body: errorBody('UNAUTHORIZED') }
+
+  it.each<[string, Answer, number]>([
+    ['knows no mounting (400)', { status: 400 }, 1],
+    ['knows no mounting (405)', { status: 405 }, 1],
+    ['knows no mounting (501)', { status: 501 }, 1],
+    ['has no right for us (401)', unauthorized, 1],
+    ['has no right for us (403)', denied, 1],
+    ['does not know the blob', { status: 404 }, 2],
+    ['has no time', { status: 429, body: errorBody('TOOMANYREQUESTS') }, 2],
+    ['fails', { status: 500 }, 2],
+    ['is being restarted', { status: 503, body: '<html>' }, 2],
+    ['stands behind a proxy that says 401', { status: 401 }, 2],
+    ['stands behind a proxy that says 403', { status: 403, body: '<html>' }, 2],
+  ])('at a registry that %s is no failure, and of two blobs so many ask', async (_what, answer, mounts) => {
     const { repository, server } = await start({
-      POST: ({ url }, count) => (url.includes('mount=') ? { status } : accepted(count)),
+      POST: ({ url }, count) => (url.includes('mount=') ? answer : accepted(count)),
     })
     const options = { ...absent, mountFrom: ['b'] }
     expect(await repository.push(blob(large), contentOf(large), options)).toBe('copied')
-    expect(await repository.push(blob(large), contentOf(large), options)).toBe('copied')
-    expect(server.lines.filter((line) => line.includes('mount='))).toHaveLength(1)
+    expect(await repository.push(blob(small), contentOf(small), options)).toBe('copied')
+    expect(server.lines.filter((line) => line.includes('mount='))).toHaveLength(mounts)
+  })
+
+  it.each([
+    [404, false],
+    [429, true],
+    [500, true],
+  ])('from a sibling that has the blob, answered with %d, may be tried again: %s', async (status, isLeft) => {
+    const { registry, repository } = await start({
+      POST: ({ url }, count) => (url.includes('mount=') ? { status } : accepted(count)),
+    })
+    const source = registry.repository('b')
+    await repository.push(blob(large), contentOf(large), { source })
+    expect(repository.canMount(source)).toBe(isLeft)
   })
 
   it('is tried from several repositories; only the last session is kept', async () => {
