@@ -1,5 +1,5 @@
 import { contentOf, type Content } from '../../content/content.ts'
-import type { Descriptor } from '../../content/descriptor.ts'
+import { sameNode, type Descriptor } from '../../content/descriptor.ts'
 import { referrerDescriptor } from '../../content/manifest-types.ts'
 import type { ManifestFacts } from '../../content/manifest.ts'
 import { readAll } from '../../content/verify.ts'
@@ -8,7 +8,7 @@ import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, PushOptions, PushOutcome } from '../target.ts'
 import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
 import { fetchManifest, manifestExists, putManifest, type PutAnswer } from './manifests.ts'
-import { addTaggedReferrer, removeTaggedReferrer } from './referrers-tag.ts'
+import { updateTaggedReferrers } from './referrers-tag.ts'
 import { findReferrersMode, knownMode } from './referrers.ts'
 import { removeAt } from './removal.ts'
 import { putTag, requireManifest } from './tags.ts'
@@ -54,7 +54,10 @@ export async function removeManifest(
   const subject = await subjectInTag(endpoint, descriptor, options)
   const { digest } = descriptor
   await removeAt(endpoint, `manifests/${digest}`, `manifest ${digest} in ${nameOf(endpoint)}`, options)
-  if (subject !== undefined) await removeTaggedReferrer(endpoint, subject, descriptor, options)
+  if (subject === undefined) return
+  const without = (list: readonly Descriptor[]): readonly Descriptor[] =>
+    list.filter((entry) => entry.digest !== digest)
+  await updateTaggedReferrers(endpoint, subject, without, options)
 }
 
 /** The bytes within the limit, verified, and readable as what they say they are: nothing else is shown to others. */
@@ -79,21 +82,26 @@ async function listAsReferrer(
   // Some registries send the header and have no API, so that it is believed only together with the API.
   const mode = keepsReferrers ? await findReferrersMode(endpoint, subject, options) : knownMode(endpoint)
   if (mode === 'api') return
-  await addTaggedReferrer(endpoint, subject, referrerDescriptor(descriptor, facts), options)
+  const referrer = referrerDescriptor(descriptor, facts)
+  const including = (list: readonly Descriptor[]): readonly Descriptor[] =>
+    list.some((entry) => sameNode(entry, referrer)) ? list : [...list, referrer]
+  await updateTaggedReferrers(endpoint, subject, including, options)
 }
 
-/** A push that ended between the manifest and the list is made complete by the next one. Other content that exists is not read. */
+/**
+ * A push that ended between the manifest and the list is made complete by the next one, also of another process, which
+ * asks how referrers are kept when it meets the first that exists. Where the registry keeps them, nothing is read.
+ */
 async function mendList(
   endpoint: Endpoint,
   descriptor: Descriptor,
   content: Content,
   options: SignalOptions,
 ): Promise<void> {
-  const mode = knownMode(endpoint)
-  const isOurs = mode === 'tag-schema' || (mode === undefined && endpoint.state.ignoresSubjects)
-  if (!isOurs) return
+  if (knownMode(endpoint) === 'api') return
   const { facts } = await readManifest(endpoint, descriptor, content)
-  await listAsReferrer(endpoint, { descriptor, facts }, { keepsReferrers: false }, options)
+  const keepsReferrers = !endpoint.state.ignoresSubjects
+  await listAsReferrer(endpoint, { descriptor, facts }, { keepsReferrers }, options)
 }
 
 /** The subject of a manifest, if its referrers are listed in a tag. */

@@ -1,4 +1,4 @@
-import { sameNode, type Descriptor } from '../../content/descriptor.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
 import { digestOf, parseDigest, type Digest } from '../../content/digest.ts'
 import { readImageIndex, type ManifestFacts } from '../../content/manifest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
@@ -37,61 +37,32 @@ export async function taggedReferrers(
   }
 }
 
-/** Adds a referrer to the list that the tag of its subject points at. */
-export async function addTaggedReferrer(
-  endpoint: Endpoint,
-  subject: Descriptor,
-  referrer: Descriptor,
-  options: SignalOptions,
-): Promise<void> {
-  await updateList(
-    endpoint,
-    subject,
-    (list) => (list.some((entry) => sameNode(entry, referrer)) ? list : [...list, referrer]),
-    options,
-  )
-}
-
-/** Removes a referrer from that list. */
-export async function removeTaggedReferrer(
-  endpoint: Endpoint,
-  subject: Descriptor,
-  referrer: Descriptor,
-  options: SignalOptions,
-): Promise<void> {
-  await updateList(
-    endpoint,
-    subject,
-    (list) => list.filter(({ digest }) => digest !== referrer.digest),
-    options,
-  )
-}
-
 /**
+ * Changes the list that the tag of a subject points at; what `change` gives back in the same length changes nothing.
  * One after the other for all that share the transport: an update reads, changes and writes. Other processes are not
  * kept out; nothing in a registry could.
  */
-async function updateList(
+export async function updateTaggedReferrers(
   endpoint: Endpoint,
   subject: Descriptor,
   change: (referrers: readonly Descriptor[]) => readonly Descriptor[],
   options: SignalOptions,
 ): Promise<void> {
   const update = async (): Promise<void> => {
-    const list = await readList(endpoint, subject.digest, options)
-    const referrers = change(list.referrers)
-    if (referrers.length === list.referrers.length) return
-    await writeList(endpoint, subject, { ...list, referrers }, options)
+    const old = await readList(endpoint, subject.digest, options)
+    const referrers = change(old.referrers)
+    if (referrers.length === old.referrers.length) return
+    await putList(endpoint, subject, { ...old, referrers }, options)
+    await deleteList(endpoint, old, options)
   }
   const { href } = repositoryUrl(endpoint, `referrers/${subject.digest}`)
   await endpoint.transport.updates.take(href, update, options.signal)
 }
 
-/** The new list goes up before the old one is deleted, so that there is one at any time. */
-async function writeList(
+async function putList(
   endpoint: Endpoint,
   subject: Descriptor,
-  { referrers, annotations, digest: old }: TaggedList,
+  { referrers, annotations }: TaggedList,
   options: SignalOptions,
 ): Promise<void> {
   const bytes = Buffer.from(
@@ -99,13 +70,19 @@ async function writeList(
   )
   const descriptor = { mediaType: mediaTypes.ociIndex, digest: digestOf(bytes), size: bytes.length }
   await putManifest(endpoint, referrersTag(subject.digest), { descriptor, bytes }, options)
-  if (old !== undefined) await deleteOldList(endpoint, old, options)
-  if (referrers.length === 0) await deleteOldList(endpoint, descriptor.digest, options)
 }
 
-/** What stays is rubbish and no more, so that a registry which refuses is only reported, and not asked again. */
-async function deleteOldList(endpoint: Endpoint, digest: Digest, options: SignalOptions): Promise<void> {
-  if (!endpoint.state.takesDelete) return
+/**
+ * Deletes a list when the next one is up, so that there is one at any time. An empty list stays: its bytes are those of
+ * every empty index, and deleting them removes all tags that point there, other people's too. Any other that stays is
+ * rubbish and no more, so that a registry which refuses is only reported, and not asked again.
+ */
+async function deleteList(
+  endpoint: Endpoint,
+  { digest, referrers }: TaggedList,
+  options: SignalOptions,
+): Promise<void> {
+  if (digest === undefined || referrers.length === 0 || !endpoint.state.takesDelete) return
   try {
     await removeAt(endpoint, `manifests/${digest}`, `the old list of referrers ${digest}`, options)
   } catch (error) {

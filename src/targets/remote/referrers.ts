@@ -3,6 +3,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
 import { readImageIndex } from '../../content/manifest.ts'
 import { mediaTypes, withoutParameters } from '../../content/media-types.ts'
+import { SizeExceedsLimitError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { ReferrersOptions } from '../target.ts'
 import { ask, nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
@@ -11,9 +12,12 @@ import { taggedReferrers } from './referrers-tag.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { errorByStatus, readBody, responseError, unusable } from './transport/response.ts'
 
+/** What is remembered of a list that a registry may make as long as it likes. */
+const maxReferrers = 100_000
+
 /**
  * The manifests whose subject is this one, each once: by the referrers API, or where the registry does not have it,
- * by the tag schema (distribution-spec, "Listing Referrers").
+ * by the tag schema (distribution-spec, "Listing Referrers"). Error: SIZE_EXCEEDS_LIMIT for more than 100,000.
  */
 export async function* listReferrers(
   endpoint: Endpoint,
@@ -25,8 +29,14 @@ export async function* listReferrers(
   if (!endpoint.manifestTypes.isManifest(subject.mediaType)) return
   const seen = new Set<Digest>()
   for await (const referrer of allReferrers(endpoint, subject, options)) {
-    if (!seen.has(referrer.digest)) yield referrer
+    if (seen.has(referrer.digest)) continue
+    if (seen.size === maxReferrers) {
+      throw new SizeExceedsLimitError(
+        `${subject.digest} has more than ${maxReferrers} referrers in ${nameOf(endpoint)}`,
+      )
+    }
     seen.add(referrer.digest)
+    yield referrer
   }
 }
 

@@ -210,6 +210,12 @@ describe('a manifest that is read by its descriptor', () => {
 })
 
 describe('a manifest that is pushed', () => {
+  it('and is there costs one HEAD, if it has no subject', async () => {
+    const [repository, server] = await start(showing())
+    expect(await repository.push(descriptor, contentOf(bytes))).toBe('existed')
+    expect(server.lines).toEqual([`HEAD /v2/a/manifests/${descriptor.digest}`])
+  })
+
   const put =
     (answer: Answer): Handler =>
     (request) =>

@@ -9,7 +9,7 @@ import { Registry } from '../../../src/targets/remote/registry.ts'
 import { Repository, type RepositoryOptions } from '../../../src/targets/remote/repository.ts'
 import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
 import { graph } from '../../support/graph.ts'
-import { blob, referrersOf, rejection } from '../contract/support.ts'
+import { blob, referrersOf, rejection, unreadable } from '../contract/support.ts'
 import { errorBody, startServer, type Answer, type Handler, type TestServer } from './server.ts'
 
 // m1 <- sbom, m1 <- signature
@@ -145,6 +145,22 @@ describe('referrers by the API', () => {
     }
   })
 
+  it('are an error where they do not end, though each page is another one', async () => {
+    const pageSize = 20_000
+    const [repository, server] = await start(({ url }) => {
+      const page = Number(/page=(\d+)/.exec(url)?.[1] ?? 0)
+      const manifests = Array.from({ length: pageSize }, (_, count) => ({
+        mediaType: mediaTypes.ociManifest,
+        digest: `sha256:${(page * pageSize + count).toString(16).padStart(64, '0')}`,
+        size: 2,
+      }))
+      return index(manifests, { link: `<?page=${page + 1}>; rel="next"` })
+    })
+    const all = Array.fromAsync(repository.referrers(subject))
+    await expect(all).rejects.toMatchObject({ code: 'SIZE_EXCEEDS_LIMIT' })
+    expect(server.requests).toHaveLength(6)
+  })
+
   it('are an error where a later page is not there', async () => {
     const [repository] = await start(({ url }) =>
       url.includes('page=2')
@@ -255,6 +271,40 @@ describe('a manifest with a subject', () => {
       expect(store.tagged()).toEqual([sbom])
     },
   )
+
+  it('whose push ended before it was listed is listed when another process pushes it', async () => {
+    const store = tagStore()
+    const server = await startServer(store.handler)
+    const { bytes } = nodes.node('sbom')
+    store.manifests.set(sbom.digest, { type: sbom.mediaType, body: Buffer.from(bytes) })
+    await using repository = new Repository(`${server.host}/a`)
+    expect(await repository.push(sbom, contentOf(bytes))).toBe('existed')
+    expect(store.tagged()).toEqual([sbom])
+    await repository.push(sbom, contentOf(bytes))
+    expect(server.lines).toEqual([
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+      `GET /v2/a/referrers/${subject.digest}`,
+      `GET /v2/a/manifests/${tag}`,
+      `PUT /v2/a/manifests/${tag}`,
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+      `GET /v2/a/manifests/${tag}`,
+    ])
+  })
+
+  it('that exists where the registry keeps the list costs one question, and is then not read', async () => {
+    const [repository, server] = await start(({ url }) =>
+      url.includes('/referrers/')
+        ? index([sbom])
+        : { status: 200, headers: { 'content-type': sbom.mediaType } },
+    )
+    expect(await repository.push(sbom, contentOf(nodes.node('sbom').bytes))).toBe('existed')
+    expect(await repository.push(sbom, unreadable())).toBe('existed')
+    expect(server.lines).toEqual([
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+      `GET /v2/a/referrers/${subject.digest}`,
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+    ])
+  })
 
   const html: Answer = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }
   const unknown: Answer = { status: 200, headers: { 'content-type': 'application/x-new' }, body: '{}' }
@@ -388,14 +438,29 @@ describe('a manifest with a subject', () => {
     expect(store.tagged()).toEqual([sbom])
   })
 
-  it('that is deleted leaves the list, and the last one takes the list with it', async () => {
+  it('that is deleted leaves the list, and the last one leaves an empty list', async () => {
     const store = tagStore()
     const [repository] = await start(store.handler)
     for (const name of ['sbom', 'signature']) await push(repository, name)
     await repository.delete(nodes.descriptor('sbom'))
     expect(store.tagged()).toEqual([signature])
     await repository.delete(nodes.descriptor('signature'))
-    expect(store.manifests.size).toBe(0)
+    expect(store.tagged()).toEqual([])
+    expect(store.manifests.size).toBe(2)
+    expect(await referrersOf(repository, subject)).toEqual([])
+  })
+
+  it('never costs another tag that points at an empty index', async () => {
+    const store = tagStore()
+    const [repository] = await start(store.handler)
+    await push(repository, 'sbom')
+    await repository.delete(sbom)
+    const { bytes, descriptor } = await repository.fetchReference(tag)
+    await repository.pushReference(descriptor, bytes, 'v1')
+    await push(repository, 'signature')
+    expect(store.tagged()).toEqual([signature])
+    await repository.delete(signature)
+    expect(await repository.resolve('v1')).toEqual(descriptor)
   })
 
   it.each(['{"damaged":1}', ' '.repeat(sbom.size), 'x'.repeat(sbom.size + 1)])(
