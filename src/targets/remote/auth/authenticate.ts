@@ -6,9 +6,11 @@ import { mergeScopes } from './scope.ts'
 import { TokenCache } from './token-cache.ts'
 import { fetchToken, type Token } from './token.ts'
 
+/** What requests are authenticated with. */
 export interface AuthenticateOptions {
   /** Where a registry is: the only origin that its credential, or a token for it, is sent to. */
   readonly registryUrl: (registry: string) => URL
+  /** Finds the credential for a registry when it wants one. @default anonymous everywhere */
   readonly credential?: FindCredential | undefined
 }
 

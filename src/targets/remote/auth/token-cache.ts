@@ -1,16 +1,20 @@
+import { waitFor } from '../transport/turns.ts'
 import { coversScopes, scopeResource } from './scope.ts'
 import type { Token } from './token.ts'
 
 /** Which token is needed. */
 export interface TokenKey {
+  /** Of the registry. */
   readonly origin: string
-  /** Not empty. */
+  /** What it must be good for, the most important one first. Not empty. */
   readonly scopes: readonly string[]
 }
 
+/** How a token is obtained. */
 export interface ObtainOptions {
-  /** A token that the registry has refused. */
+  /** A token that the registry has refused, and that is not given again. @default none */
   readonly refused?: string | undefined
+  /** Ends the waiting for a token that another request fetches. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -68,21 +72,12 @@ export class TokenCache {
   }
 }
 
-/**
- * The token that another request fetches; undefined if that one was aborted, which is no answer for this one.
- * Only the waiting ends when this request is aborted: the fetch belongs to the other.
- */
+/** The token that another request fetches; undefined if that one was aborted, which is no answer for this one. */
 async function settled(entry: Entry, signal: AbortSignal | undefined): Promise<Token | undefined> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = (): void => aborted.reject(signal?.reason)
-  signal?.throwIfAborted()
-  signal?.addEventListener('abort', abort, { once: true })
   try {
-    return await Promise.race([entry.token, aborted.promise])
+    return await waitFor(entry.token, signal)
   } catch (error) {
     if (signal?.aborted !== true && entry.signal?.aborted === true) return undefined
     throw error
-  } finally {
-    signal?.removeEventListener('abort', abort)
   }
 }

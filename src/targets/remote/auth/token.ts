@@ -1,4 +1,3 @@
-import { getDomain } from 'tldts'
 import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
 import { AuthError, type OciError, type ResponseError } from '../../../errors.ts'
@@ -13,15 +12,21 @@ import { basicAuthorization, type Credential } from './credential.ts'
 export interface TokenRequest {
   /** Where the registry is. */
   readonly registryUrl: URL
+  /** Where the challenge says that tokens come from; untrusted. */
   readonly realm: string | undefined
+  /** What the challenge calls the registry. */
   readonly service: string | undefined
+  /** As in `repository:name:pull,push`; none asks only who the user is. */
   readonly scopes: readonly string[]
+  /** Undefined asks anonymously. */
   readonly credential: Credential | undefined
 }
 
+/** What a token service gave. */
 export interface Token {
+  /** Goes behind `Bearer`, as it is. */
   readonly token: string
-  /** From when on it is not used any more, on the clock of `performance.now`. */
+  /** From when on it is not used any more, in milliseconds on the clock of `performance.now`. */
   readonly expires: number
 }
 
@@ -36,7 +41,7 @@ const defaultSeconds = 60
 export async function fetchToken(send: Send, request: TokenRequest, options: SignalOptions): Promise<Token> {
   const { credential, registryUrl } = request
   const realm = parseRealm(request)
-  const headers = authorizationFor(realm, credential, registryUrl)
+  const headers = await authorizationFor(realm, credential, registryUrl)
   const response = await send({
     method: 'GET',
     url: tokenUrl(realm, request),
@@ -69,9 +74,9 @@ function refusal(cause: ResponseError, what: string): OciError {
 /** The realm comes from the registry, and may be anything. */
 function parseRealm({ realm, registryUrl }: TokenRequest): URL {
   const url = realm === undefined ? null : URL.parse(realm)
-  const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:'
-  if (url === null || !isHttp || url.username !== '' || url.password !== '') {
-    throw new AuthError(`${registryUrl.host} wants a token, but does not say where from: ${shown(realm)}`)
+  const problem = realmProblem(realm, url)
+  if (url === null || problem !== undefined) {
+    throw new AuthError(`${registryUrl.host} wants a token, but does not say where from: ${problem}`)
   }
   if (registryUrl.protocol === 'https:' && url.protocol !== 'https:') {
     throw new AuthError(`${registryUrl.host} wants a token from ${url.host}, which is not HTTPS as itself`)
@@ -79,17 +84,22 @@ function parseRealm({ realm, registryUrl }: TokenRequest): URL {
   return url
 }
 
-function shown(realm: string | undefined): string {
-  return realm === undefined ? 'no realm' : printable(JSON.stringify(realm.slice(0, 200)))
+/** What is no URL is not shown at all: nothing could be redacted in it. */
+function realmProblem(realm: string | undefined, url: URL | null): string | undefined {
+  if (url === null) return realm === undefined ? 'there is no realm' : 'its realm is no URL'
+  const isHttp = url.protocol === 'https:' || url.protocol === 'http:'
+  if (!isHttp) return `its realm has the scheme ${printable(url.protocol.slice(0, 20))}`
+  const hasUser = url.username !== '' || url.password !== ''
+  return hasUser ? `its realm ${printable(redactUrl(url).slice(0, 300))} has a user name in it` : undefined
 }
 
-function authorizationFor(
+async function authorizationFor(
   realm: URL,
   credential: Credential | undefined,
   registryUrl: URL,
-): Record<string, string> {
+): Promise<Record<string, string>> {
   if (credential === undefined || 'accessToken' in credential) return {}
-  if (!mayReceiveCredential(realm, registryUrl)) {
+  if (!(await mayReceiveCredential(realm, registryUrl))) {
     throw new AuthError(
       `${registryUrl.host} asks to send the credential to ${realm.host}, which is another site: refused`,
     )
@@ -98,17 +108,37 @@ function authorizationFor(
 }
 
 /** The registry itself, or by HTTPS the same host or one under the same registrable domain, as auth.docker.io is. */
-function mayReceiveCredential(realm: URL, registryUrl: URL): boolean {
+async function mayReceiveCredential(realm: URL, registryUrl: URL): Promise<boolean> {
   if (isSameOrigin(realm, registryUrl)) return true
   if (realm.protocol !== 'https:') return false
   if (realm.hostname === registryUrl.hostname) return true
-  const site = registrableDomain(realm)
-  return site !== null && site === registrableDomain(registryUrl)
+  const site = await siteOf(realm)
+  return site !== null && site === (await siteOf(registryUrl))
 }
 
-/** By the public suffix list, with the suffixes under which a provider's customers have names. Null for addresses and single labels. */
-function registrableDomain({ hostname }: URL): string | null {
-  return getDomain(hostname, { allowPrivateDomains: true })
+/**
+ * Domains under which customers of a cloud have registries, and which the public suffix list does not have as such. No
+ * registry there has its token service on another host.
+ */
+const sharedDomains: ReadonlySet<string> = new Set([
+  'amazonaws.com',
+  'amazonaws.com.cn',
+  'amazonaws.eu',
+  'on.aws',
+  'azurecr.io',
+  'azurecr.cn',
+  'azurecr.us',
+])
+
+/**
+ * The registrable domain by the public suffix list, with the suffixes under which a provider's customers have names.
+ * Null where a host has no other beside it: addresses, single labels, and registries in a shared domain. The list is
+ * large, and loaded only here, since most registries give out their tokens themselves.
+ */
+async function siteOf({ hostname }: URL): Promise<string | null> {
+  const { getDomain } = await import('tldts')
+  const domain = getDomain(hostname, { allowPrivateDomains: true })
+  return domain === null || sharedDomains.has(domain) ? null : domain
 }
 
 function tokenUrl(realm: URL, { service, scopes }: TokenRequest): URL {

@@ -1,9 +1,13 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { fetchToken, type TokenRequest } from '../../../../src/targets/remote/auth/token.ts'
 import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
 import { rejection } from '../../contract/support.ts'
 import { startServer, type Answer } from '../server.ts'
 
+const run = promisify(execFile)
+const tokenModule = new URL('../../../../src/targets/remote/auth/token.ts', import.meta.url).href
 const credential = { username: 'user', password: 'secret' }
 
 /** Asks for a token with a Send that answers by itself; what it was asked for is the result. */
@@ -46,6 +50,15 @@ describe('the credential of a token request', () => {
     ['https://registry-1.docker.io', 'https://auth.docker.io/token'],
     ['https://registry.gitlab.com', 'https://gitlab.com/jwt/auth'],
     ['https://registry.acme.co.uk', 'https://auth.acme.co.uk/token'],
+    ['https://registry.digitalocean.com', 'https://api.digitalocean.com/v2/registry/auth'],
+    [
+      'https://acme-registry.cn-hangzhou.cr.aliyuncs.com',
+      'https://dockerauth-ee.cn-hangzhou.aliyuncs.com/auth',
+    ],
+    ['https://registry.redhat.com', 'https://sso.redhat.com/token'],
+    ['https://europe-west1-docker.pkg.dev', 'https://europe-west1-docker.pkg.dev/v2/token'],
+    ['https://good.azurecr.io', 'https://good.azurecr.io/oauth2/token'],
+    ['https://1.dkr.ecr.eu-west-1.amazonaws.com', 'https://1.dkr.ecr.eu-west-1.amazonaws.com/token'],
     ['https://[::1]:5000', 'https://[::1]:6000/token'],
     ['https://registry.example', 'https://registry.example:8443/token'],
     ['http://localhost:5000', 'http://localhost:5000/token'],
@@ -80,6 +93,23 @@ describe('the credential of a token request', () => {
   })
 
   it.each([
+    ['good.azurecr.io', 'evil.azurecr.io'],
+    ['good.azurecr.cn', 'evil.azurecr.cn'],
+    ['good.azurecr.us', 'evil.eastus.azurecr.us'],
+    ['1.dkr.ecr.eu-west-1.amazonaws.com', '2.dkr.ecr.eu-west-1.amazonaws.com'],
+    ['1.dkr.ecr.cn-north-1.amazonaws.com.cn', '2.dkr.ecr.cn-north-1.amazonaws.com.cn'],
+    ['1.dkr.ecr.eusc-de-east-1.amazonaws.eu', '2.dkr.ecr.eusc-de-east-1.amazonaws.eu'],
+    ['1.dkr-ecr.us-east-1.on.aws', '2.dkr-ecr.us-east-1.on.aws'],
+    ['good.r.appspot.com', 'evil.r.appspot.com'],
+    ['good.gitlab.io', 'evil.gitlab.io'],
+  ])('of the customer %s of a cloud does not go to the customer %s', async (registry, realm) => {
+    await expect(authorizationSent(`https://${registry}`, `https://${realm}/token`)).rejects.toMatchObject({
+      code: 'AUTH',
+      message: expect.stringContaining(realm),
+    })
+  })
+
+  it.each([
     undefined,
     '',
     'token',
@@ -104,6 +134,41 @@ describe('the credential of a token request', () => {
     const error = await rejection(fetchToken(send, request, {}))
     expect(error).toMatchObject({ code: 'AUTH', message: expect.stringContaining('registry.example') })
     expect(sent).toEqual([])
+  })
+
+  it.each([
+    [
+      'https://user:secret@registry.example/token?key=secret&scope=a',
+      'https://registry.example/token?key=***&scope=a has',
+    ],
+    [`https://user@registry.example/${'a'.repeat(300)}secret`, 'https://registry.example/aaa'],
+    ['ftp://user:secret@registry.example/\u202e?key=secret', 'the scheme ftp:'],
+    ['javascript:secret()', 'the scheme javascript:'],
+    ['https://user:secret@[/', 'is no URL'],
+    ['//registry.example/?key=secret', 'is no URL'],
+  ])('is not sent, and what %j keeps secret not shown', async (realm, shown) => {
+    const error = await rejection(authorizationSent('https://registry.example', realm))
+    expect(error).toMatchObject({ code: 'AUTH', message: expect.stringContaining(shown) })
+    expect(String(error)).not.toMatch(/secret|[\p{Cc}\p{Cf}]/u)
+  })
+
+  it('needs the list of public suffixes only where the token comes from another host', async () => {
+    const script = (realm: string): string => `
+      import { registerHooks } from 'node:module'
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const { fetchToken } = await import(${JSON.stringify(tokenModule)})
+      const registryUrl = new URL('https://registry.example')
+      const credential = { username: 'user', password: 'secret' }
+      const request = { registryUrl, realm: ${JSON.stringify(realm)}, scopes: [], credential }
+      await fetchToken(() => Promise.reject(new Error('sent')), request, {}).catch(() => undefined)
+      process.stdout.write(String(loaded.some((url) => url.includes('/tldts'))))`
+    const loads = async (realm: string): Promise<string> => {
+      const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script(realm)])
+      return stdout
+    }
+    expect(await loads('https://registry.example/token')).toBe('false')
+    expect(await loads('https://auth.registry.example/token')).toBe('true')
   })
 })
 
