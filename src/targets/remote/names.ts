@@ -9,7 +9,9 @@ import { readBody } from './transport/response.ts'
 export interface NameList {
   /** The member of the JSON document. */
   readonly member: 'tags' | 'repositories'
+  /** What is none is passed over. */
   readonly isName: (text: string) => boolean
+  /** The largest page that is read. */
   readonly maxPageBytes: number
 }
 

@@ -27,18 +27,19 @@ import { listTags, tagManifest, untag } from './tags.ts'
 import { Transport, type TransportOptions } from './transport/transport.ts'
 import { ingestBlob, pushBlob, type MountCandidate } from './uploads.ts'
 
+/** How a repository is reached and read; what is not said here is found out. */
 export interface RepositoryOptions extends TransportOptions {
   /** Shared connections, tokens and limits; the other options of a transport are then not looked at. @default one of its own */
   readonly transport?: Transport | undefined
-  /** @default the standard ones */
+  /** The media types that are manifests; all others are blobs. @default the standard ones */
   readonly manifestTypes?: ManifestTypes | undefined
   /** The largest manifest, list of tags or list of referrers that is read, in bytes. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
   /** The largest blob that goes in the opening request itself, in bytes. @default 64 KiB */
   readonly singlePostBytes?: number | undefined
-  /** So many tags are asked for at once. @default what the registry likes */
+  /** So many tags or repositories are asked for at once, 1000 at most. @default as many as the registry likes */
   readonly tagPageSize?: number | undefined
-  /** How referrers are kept: by the API, in tags, or to be found out. @default 'auto' */
+  /** How referrers are kept: `'api'`, `'tag-schema'`, or `'auto'` to find that out at the first need. @default 'auto' */
   readonly referrers?: 'auto' | ReferrersMode | undefined
 }
 

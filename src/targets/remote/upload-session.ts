@@ -9,6 +9,7 @@ import { expectStatus } from './transport/response.ts'
 
 /** An upload at the registry; without a location there is none, or it is over. */
 export interface UploadSession {
+  /** Where it goes on, as the registry gave it. */
   location: URL | undefined
 }
 

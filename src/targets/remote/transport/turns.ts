@@ -21,14 +21,14 @@ export class Turns {
   }
 }
 
-async function waitFor(previous: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+/** What comes of something that belongs to somebody else; an abort ends the waiting for it alone. */
+export async function waitFor<T>(other: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   signal?.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const abort = (): void => reject(signal?.reason)
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal?.reason)
   signal?.addEventListener('abort', abort, { once: true })
-  void previous.then(resolve)
   try {
-    await promise
+    return await Promise.race([other, aborted.promise])
   } finally {
     signal?.removeEventListener('abort', abort)
   }
