@@ -115,8 +115,9 @@ function httpResponse(
     async discard() {
       if (!body.destroyed) {
         const { bytes: limit, milliseconds } = discardLimits
-        const dumped = body.dump({ limit, signal: AbortSignal.timeout(milliseconds) })
-        await dumped.catch(() => body.destroy())
+        const timer = setTimeout(() => body.destroy(), milliseconds)
+        await body.dump({ limit }).catch(() => body.destroy())
+        clearTimeout(timer)
       }
       await closed
     },

@@ -37,7 +37,9 @@ async function enter(queue: PQueue, signal: AbortSignal | undefined): Promise<()
     entered.resolve()
     await left.promise
   }
-  queue.add(occupy, signal === undefined ? {} : { signal }).catch(entered.reject)
+  // Listening to a signal is worth its price only where there is something to wait for.
+  const waits = queue.pending >= queue.concurrency
+  queue.add(occupy, waits && signal !== undefined ? { signal } : {}).catch(entered.reject)
   await entered.promise
   return left.resolve
 }

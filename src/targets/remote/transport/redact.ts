@@ -13,6 +13,7 @@ const harmless: ReadonlySet<string> = new Set([
 
 /** A URL for messages and events: no user info, no fragment, and `***` for the values of query parameters that may be secret. */
 export function redactUrl(url: URL): string {
+  if (url.search === '') return `${url.origin}${url.pathname}`
   const query = [...url.searchParams].map(
     ([name, value]) => `${encodeURIComponent(name)}=${harmless.has(name) ? encodeQuery(value) : '***'}`,
   )

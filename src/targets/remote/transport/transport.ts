@@ -39,6 +39,8 @@ const keepAliveMilliseconds = 30_000
 export class Transport {
   readonly #agent: Agent
   readonly #plainHttp: boolean | undefined
+  /** By registry: each request asks several times. */
+  readonly #urls = new Map<string, URL>()
   readonly #traits = new Map<string, RegistryTraits>()
   /** For repositories: updates of what is read, changed and written. */
   readonly updates: Turns = new Turns()
@@ -57,7 +59,9 @@ export class Transport {
 
   /** Where a registry is, by its name in references. */
   registryUrl(registry: string): URL {
-    return registryUrl(registry, this.#plainHttp)
+    const known = this.#urls.get(registry) ?? registryUrl(registry, this.#plainHttp)
+    this.#urls.set(registry, known)
+    return known
   }
 
   /** For repositories: what has been found out about a registry. */
