@@ -1,13 +1,12 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { cert, key } from '../server/certificate.ts'
+import { newFolder } from '../support/folder.ts'
 import { runCommand, type CommandResult } from './command.ts'
-import { fill, makeFolder, repository, sampleImage, startRegistry, type Misbehaviour } from './registry.ts'
+import { fill, repository, sampleImage, startRegistry, type Misbehaviour } from './registry.ts'
 
 /** One sentence and one hint as the last lines on stderr, no stack trace, nothing on stdout. */
 function expectFailure(
@@ -34,15 +33,6 @@ async function expectNothingIn(directory: string): Promise<void> {
   if (names.includes('index.json')) expect(await Array.fromAsync(new OciLayout(directory).tags())).toEqual([])
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
 /** Answers a GET whose path matches by itself. */
 function onGet(path: RegExp, status: number, type: string, body: string): Misbehaviour {
   return (request, response) => {
@@ -56,7 +46,7 @@ function onGet(path: RegExp, status: number, type: string, body: string): Misbeh
 describe('a copy that fails', () => {
   it('for an unknown tag exits with 3, and says how to list the tags', async () => {
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, sampleImage(), 'index')
     const result = await runCommand(['cp', `${registry.name}/app:v9`, `oci:${folder.path}/out`])
     expectFailure(
@@ -70,14 +60,14 @@ describe('a copy that fails', () => {
 
   it('for an unknown repository exits with 3', async () => {
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const result = await runCommand(['cp', `${registry.name}/nobody:v1`, `oci:${folder.path}/out`])
     expectFailure(result, 3, /\/nobody/, /check the spelling/)
   })
 
   it('for a platform that is not there exits with 3, and names those that are', async () => {
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, sampleImage(), 'index')
     const result = await runCommand([
       'cp',
@@ -105,7 +95,7 @@ describe('a copy that fails', () => {
 
   it('for a wrong password exits with 4, without showing it', async () => {
     await using registry = await startRegistry({ htpasswd: `me:${hashSync('secret', 4)}` })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const result = await runCommand(
       [
         'cp',
@@ -125,15 +115,16 @@ describe('a copy that fails', () => {
   })
 
   it('for an unreachable host exits with 5', async () => {
-    await using folder = await makeFolder()
-    const name = `127.0.0.1:${await freePort()}`
+    await using folder = await newFolder()
+    // Nothing listens on the first of all ports, and no other test can be given it.
+    const name = '127.0.0.1:1'
     const result = await runCommand(['cp', `${name}/app:v1`, `oci:${folder.path}/out`])
     expectFailure(result, 5, new RegExp(`cannot reach ${name}: connection refused`), /nothing listens there/)
   })
 
   it('for a certificate that nobody trusts exits with 5, and names the flags of that side', async () => {
     await using registry = await startRegistry({ tls: { cert, key } })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const other = join(folder.path, 'other.pem')
     await writeFile(other, otherCertificate)
     const result = await runCommand([
@@ -148,7 +139,7 @@ describe('a copy that fails', () => {
 
   it('for a registry without TLS exits with 5, and names the flag', async () => {
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const result = await runCommand([
       'cp',
       `oci:${folder.path}/in:v1`,
@@ -175,7 +166,7 @@ describe('a copy that fails', () => {
       '<!doctype html><title>Log in</title>',
     )
     await using registry = await startRegistry({ misbehave })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const result = await runCommand(['cp', `${registry.name}/app:v1`, `oci:${folder.path}/out`])
     expectFailure(result, 1, /HTML/i, /check that 127\.0\.0\.1:\d+ is a registry/)
   })
@@ -193,7 +184,7 @@ describe('a copy that fails', () => {
       body,
     )
     await using registry = await startRegistry({ misbehave })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const result = await runCommand(['cp', `${registry.name}/app:v1`, `oci:${folder.path}/out:v1`])
     expectFailure(result, 1, error, /damaged at 127/)
@@ -203,7 +194,7 @@ describe('a copy that fails', () => {
 
   it('for a layout with a broken index.json exits with 1', async () => {
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await mkdir(join(folder.path, 'blobs'))
     await writeFile(join(folder.path, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
     await writeFile(join(folder.path, 'index.json'), '{"schemaVersion":2,"manifests":[')
@@ -215,7 +206,7 @@ describe('a copy that fails', () => {
   })
 
   it('for a folder that is no layout, and one without the tag, says so', async () => {
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const none = await runCommand(['cp', `oci:${folder.path}:v1`, `oci:${folder.path}/out:v1`])
     expectFailure(none, 1, /is not an OCI image layout/, /check the folder/)
     const layout = new OciLayout(folder.path)
@@ -231,7 +222,7 @@ describe('a copy that fails', () => {
 
   it('for a folder below a file says what is in the way', async () => {
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, sampleImage(), 'index')
     await writeFile(join(folder.path, 'file'), '')
     const result = await runCommand(['cp', `${registry.name}/app:v1`, `oci:${folder.path}/file/out:v1`])
@@ -248,7 +239,7 @@ describe('a copy that fails', () => {
       return true
     }
     await using registry = await startRegistry({ misbehave })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
     await layout.tag(image.descriptor('index'), 'v1')
@@ -261,7 +252,7 @@ describe('a copy that fails', () => {
     const image = sampleImage()
     await using closed = await startRegistry({ readOnly: true })
     await using broken = await startRegistry({ misbehave: onGet(/manifests/, 503, 'text/plain', 'busy') })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(closed, image, 'index')
     const refused = await runCommand(['cp', `${closed.name}/app:v1`, `${closed.name}/copy:v1`])
     expectFailure(refused, 1, /405|does not/, /./)

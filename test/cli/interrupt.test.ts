@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { graph } from '../support/graph.ts'
+import { newFolder } from '../support/folder.ts'
 import { runCommand, startCommand } from './command.ts'
-import { fill, makeFolder, repository, startRegistry, type Misbehaviour } from './registry.ts'
+import { fill, repository, startRegistry, type Misbehaviour } from './registry.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -46,7 +47,7 @@ describe('a copy that is interrupted', () => {
         return true
       })
       await using registry = await startRegistry({ misbehave: slow.misbehave })
-      await using folder = await makeFolder()
+      await using folder = await newFolder()
       await fill(registry, image, 'image')
       const args = ['cp', `${registry.name}/app:v1`, `oci:${folder.path}/out:v1`]
 
@@ -76,7 +77,7 @@ describe('a copy that is interrupted', () => {
     const image = largeImage()
     const stuck = until(({ method, url }) => method === 'PUT' && url?.includes('/uploads/') === true)
     await using registry = await startRegistry({ misbehave: stuck.misbehave })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
     await layout.tag(image.descriptor('image'), 'v1')
@@ -102,7 +103,7 @@ describe('a copy that is interrupted', () => {
       return method === 'DELETE' || (method === 'PUT' && url?.includes('/uploads/') === true)
     })
     await using registry = await startRegistry({ misbehave: stuck.misbehave })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
     await layout.tag(image.descriptor('image'), 'v1')

@@ -1,8 +1,9 @@
 import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
+import { newFolder } from '../support/folder.ts'
 import { runCommand, startCommand } from './command.ts'
-import { fill, makeFolder, repository, sampleImage, startRegistry } from './registry.ts'
+import { fill, repository, sampleImage, startRegistry } from './registry.ts'
 
 describe('copygraph resolve', () => {
   it('prints the digest of a tag, and the descriptor as JSON', async () => {
@@ -18,7 +19,7 @@ describe('copygraph resolve', () => {
 
   it('finds the image of a platform, also in a layout', async () => {
     const image = sampleImage()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
     await layout.tag(image.descriptor('index'), 'v1')
@@ -47,7 +48,7 @@ describe('copygraph repo tags', () => {
 
   it('lists the tags of a layout, whatever they are, without control characters', async () => {
     const image = sampleImage()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
     for (const tag of ['v1', 'x\u001b[31m']) await layout.tag(image.descriptor('index'), tag)

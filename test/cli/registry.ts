@@ -1,9 +1,6 @@
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createRegistryHandler } from '../../src/server/handler.ts'
 import type { ServeOptions } from '../../src/server/serve.ts'
 import { targetStore } from '../../src/server/store.ts'
@@ -80,12 +77,4 @@ export function repository(registry: TestRegistry, name: string): MemoryTarget {
   return target
 }
 
-export interface TestFolder extends AsyncDisposable {
-  readonly path: string
-}
-
-/** A folder that goes away with the test. */
-export async function makeFolder(): Promise<TestFolder> {
-  const path = await mkdtemp(join(tmpdir(), 'copygraph-cli-'))
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
-}
+export { newFolder as makeFolder } from '../support/folder.ts'

@@ -6,8 +6,9 @@ import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { cert, key } from '../server/certificate.ts'
+import { newFolder } from '../support/folder.ts'
 import { runCommand, startCommand, type CommandOptions, type CommandResult } from './command.ts'
-import { makeFolder, sampleImage } from './registry.ts'
+import { sampleImage } from './registry.ts'
 
 interface Served extends AsyncDisposable {
   readonly url: string
@@ -32,7 +33,7 @@ async function serve(args: readonly string[], options?: CommandOptions): Promise
 describe('copygraph serve', () => {
   it('serves memory, says where, logs each request, and ends cleanly on Ctrl-C', async () => {
     const image = sampleImage()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
     await layout.tag(image.descriptor('index'), 'v1')
@@ -49,7 +50,7 @@ describe('copygraph serve', () => {
 
   it('serves a folder of layouts, in which pushes make new ones', async () => {
     const image = sampleImage()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(join(folder.path, 'team', 'app'))
     await image.pushTo(layout)
     await layout.tag(image.descriptor('index'), 'v1')
@@ -66,7 +67,7 @@ describe('copygraph serve', () => {
 
   it('asks for a password, serves TLS, and refuses writes where it was told to', async () => {
     const image = sampleImage()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(join(folder.path, 'app'))
     await image.pushTo(layout)
     await layout.tag(image.descriptor('index'), 'v1')
@@ -119,7 +120,7 @@ describe('copygraph serve', () => {
   })
 
   it('exits with 2 for an htpasswd file of another kind', async () => {
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const file = join(folder.path, 'htpasswd')
     await writeFile(file, 'me:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n')
     const result = await runCommand(['serve', '--listen', '127.0.0.1:0', '--htpasswd', file])

@@ -3,8 +3,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { newFolder } from '../support/folder.ts'
 import { describePeers, run, samplePath, type RunResult } from '../support/peers.ts'
-import { newFolder } from './folder.ts'
 import { expectSampleGraph, sampleDigest, taggedDigest } from './layout-files.ts'
 
 /*

@@ -3,9 +3,9 @@ import { mediaTypes } from '../../src/content/media-types.ts'
 import { copy } from '../../src/copy/copy.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { Repository } from '../../src/targets/remote/repository.ts'
+import { newFolder } from '../support/folder.ts'
 import { startDockerRegistry } from '../support/peer-registries.ts'
 import { describePeers, run, samplePath } from '../support/peers.ts'
-import { newFolder } from './folder.ts'
 import { registries } from './registries.ts'
 
 for (const kind of registries) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, it } from 'vitest'
+import { newFolder } from '../support/folder.ts'
 import type { PeerRegistry } from '../support/peer-registries.ts'
 import { describePeers, samplePath } from '../support/peers.ts'
-import { newFolder } from './folder.ts'
 import { expectSampleGraph, sampleDigest } from './layout-files.ts'
 import { copiers, peerCopy, type Copier, type Spot } from './peer-copy.ts'
 import { embeddedRegistries } from './registries.ts'

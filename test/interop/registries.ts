@@ -1,6 +1,7 @@
 import { layoutStore } from '../../src/server/layout-store.ts'
 import { serve } from '../../src/server/serve.ts'
 import { memoryStore, type RegistryStore } from '../../src/server/store.ts'
+import { newFolder } from '../support/folder.ts'
 import {
   startDistribution,
   startDockerRegistry,
@@ -8,7 +9,6 @@ import {
   type PeerRegistry,
 } from '../support/peer-registries.ts'
 import type { Peer } from '../support/peers.ts'
-import { newFolder } from './folder.ts'
 
 /** A registry that tests run against. */
 export interface RegistryKind {

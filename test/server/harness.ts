@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdir } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
 import { Pool } from 'undici'
@@ -9,6 +7,7 @@ import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf, type DigestAlgorithm } from '../../src/content/digest.ts'
 import { serve, type RunningRegistry, type ServeOptions } from '../../src/server/serve.ts'
 import { memoryStore, type RegistryStore } from '../../src/server/store.ts'
+import { newFolder } from '../support/folder.ts'
 import type { TestGraph } from '../support/graph.ts'
 
 export interface Reply {
@@ -63,7 +62,7 @@ export function json(reply: Reply): unknown {
 
 /** The codes of a reply in the spec's error format. */
 export function errorCodes(reply: Reply): unknown[] {
-  const { errors } = JSON.parse(reply.body.toString()) as { errors: { code: string }[] }
+  const { errors }: { errors: { code: string }[] } = JSON.parse(reply.body.toString())
   return errors.map(({ code }) => code)
 }
 
@@ -125,10 +124,16 @@ export async function everythingIn(folder: string): Promise<string[]> {
   return readdir(folder, { recursive: true })
 }
 
+/** A folder that is removed when the test is over. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await newFolder()
+  onTestFinished(() => folder.remove())
+  return folder.path
+}
+
 /** A store in memory whose unfinished uploads are in a folder that a test can look into. */
 export async function spoolingStore(): Promise<{ store: RegistryStore; folder: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'copygraph-test-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
+  const folder = await temporaryFolder()
   return { store: { ...memoryStore(), spoolDirectory: folder }, folder }
 }
 

@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile, type DisposableTempDir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { newFolder } from './folder.ts'
 import { run, type Peer } from './peers.ts'
 
 /** A foreign registry on a loopback port of its own. */
@@ -34,15 +34,15 @@ export function startDistribution(options?: PeerRegistryOptions): Promise<PeerRe
 
 /** go-containerregistry's registry, with the referrers API, in memory. */
 export async function startGgcrRegistry(): Promise<PeerRegistry> {
-  return startRegistry('ggcrserve', [], await newDirectory())
+  return startRegistry('ggcrserve', [], await newFolder())
 }
 
 async function startDistributionOf(
   binary: 'docker-registry' | 'registry',
   { user, relativeUrls = false }: PeerRegistryOptions = {},
 ): Promise<PeerRegistry> {
-  const directory = await newDirectory()
-  const passwords = join(directory, 'htpasswd')
+  const folder = await newFolder()
+  const passwords = join(folder.path, 'htpasswd')
   if (user !== undefined) {
     const { stdout } = await run('htpasswd', ['-Bbn', user.username, user.password])
     await writeFile(passwords, stdout)
@@ -51,16 +51,16 @@ async function startDistributionOf(
     version: '0.1',
     log: { level: 'info', accesslog: { disabled: true } },
     storage: {
-      filesystem: { rootdirectory: join(directory, 'data') },
+      filesystem: { rootdirectory: join(folder.path, 'data') },
       delete: { enabled: true },
       maintenance: { uploadpurging: { enabled: false } },
     },
     http: { addr: '127.0.0.1:0', relativeurls: relativeUrls },
     ...(user !== undefined && { auth: { htpasswd: { realm: 'peer', path: passwords } } }),
   }
-  const file = join(directory, 'config.yml')
+  const file = join(folder.path, 'config.yml')
   await writeFile(file, JSON.stringify(settings))
-  return startRegistry(binary, ['serve', file], directory)
+  return startRegistry(binary, ['serve', file], folder)
 }
 
 const startMilliseconds = 20_000
@@ -69,7 +69,7 @@ const address = /\b127\.0\.0\.1:[1-9]\d*\b/
 async function startRegistry(
   binary: Peer,
   args: readonly string[],
-  directory: string,
+  folder: DisposableTempDir,
 ): Promise<PeerRegistry> {
   const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' }
   const child = spawn(binary, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -78,7 +78,7 @@ async function startRegistry(
   const close = async (): Promise<void> => {
     await ended(child)
     process.removeListener('exit', kill)
-    await rm(directory, { recursive: true, force: true })
+    await folder.remove()
   }
   try {
     const host = await listening(child, binary)
@@ -119,8 +119,4 @@ async function ended(child: ChildProcess): Promise<void> {
   child.once('exit', () => resolve())
   child.kill('SIGKILL')
   await promise
-}
-
-function newDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'copygraph-peer-'))
 }

@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { memoryStore } from '../../src/server/store.ts'
 import { serve } from '../../src/server/serve.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { Repository } from '../../src/targets/remote/repository.ts'
 import type { Target } from '../../src/targets/target.ts'
+import { newFolder } from './folder.ts'
 import { ownTypes } from './graph.ts'
 
 /** A target of a test, empty, that goes away with `close`. */
@@ -33,10 +31,10 @@ export async function makePlace(kind: PlaceKind): Promise<Place> {
 }
 
 async function makeLayout(): Promise<Place> {
-  const directory = await mkdtemp(join(tmpdir(), 'copygraph-test-'))
+  const folder = await newFolder()
   return {
-    target: new OciLayout(directory, { manifestTypes: ownTypes }),
-    close: () => rm(directory, { recursive: true, force: true }),
+    target: new OciLayout(folder.path, { manifestTypes: ownTypes }),
+    close: () => folder.remove(),
   }
 }
 
