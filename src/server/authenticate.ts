@@ -1,20 +1,23 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import PQueue from 'p-queue'
 import { UnsupportedError } from '../errors.ts'
+import type { SignalOptions } from '../events.ts'
 import { matchesHash } from './bcrypt.ts'
 import { refusal } from './errors.ts'
 import type { Answer } from './exchange.ts'
+import { Guesses, type Credentials } from './guesses.ts'
 
 /** Checks the Authorization header of a request from an address: undefined for one that may pass, else its refusal. */
 export type Authenticator = (
   authorization: string | undefined,
   address: string | undefined,
+  options?: SignalOptions,
 ) => Promise<Answer | undefined>
 
 /**
  * Basic authentication by the text of an htpasswd file whose hashes are of bcrypt. Each password is hashed once; then
  * it is known by a keyed hash. Unknown users cost as much time as known ones. No address can have many guesses wait,
- * and those of one that has few come first.
+ * none can have them wait under one name alone, and those of an address that has few come first. Guesses under many
+ * names still keep new logins from their address out; who has logged in before passes at once.
  * Error: UNSUPPORTED for another kind of hash, and for a file that names no user.
  */
 export function createAuthenticator(htpasswd: string): Authenticator {
@@ -22,65 +25,31 @@ export function createAuthenticator(htpasswd: string): Authenticator {
   const [decoy] = users.values()
   if (decoy === undefined) throw new UnsupportedError('the htpasswd file names no user')
   const key = randomBytes(32)
-  const verified = new Map<string, Promise<boolean>>()
-  const check = takeTurns(async ({ user, password }) => {
+  const verified = new Set<string>()
+  const guesses = new Guesses(async ({ user, password }) => {
     const matches = await matchesHash(password, users.get(user) ?? decoy)
     return matches && users.has(user)
   })
-  return async (authorization, address = '') => {
+  return async (authorization, address = '', { signal } = {}) => {
     const credentials = parseBasic(authorization)
     if (credentials === undefined) return unauthorized()
-    const id = createHmac('sha256', key)
-      .update(`${credentials.user}:${credentials.password}`)
-      .digest('base64')
-    const checking = verified.get(id) ?? check(credentials, address)
-    if (checking === undefined) {
+    const text = `${credentials.user}:${credentials.password}`
+    const id = createHmac('sha256', key).update(text).digest('base64')
+    if (verified.has(id)) return undefined
+    const outcome = guesses.outcomeOf({ ...credentials, id, address, signal })
+    if (outcome === undefined) {
       return refusal(429, 'TOOMANYREQUESTS', 'too many logins at a time', { 'Retry-After': '1' })
     }
-    verified.set(id, checking)
-    let isRight = false
-    try {
-      isRight = await checking
-    } finally {
-      if (!isRight) verified.delete(id)
-    }
-    return isRight ? undefined : unauthorized()
+    const isRight = await outcome
+    signal?.throwIfAborted()
+    if (!isRight) return unauthorized()
+    verified.add(id)
+    return undefined
   }
 }
-
-interface Credentials {
-  readonly user: string
-  readonly password: string
-}
-
-/** Hashing takes a tenth of a second and more. */
-const maxGuessesPerAddress = 16
-const maxWaiting = 256
 
 /** bcrypt reads no more of a password, so that longer ones would match by their beginning. */
 const maxPasswordBytes = 72
-
-type Check = (credentials: Credentials) => Promise<boolean>
-
-/** One check at a time; undefined where too many wait. */
-function takeTurns(
-  check: Check,
-): (credentials: Credentials, address: string) => Promise<boolean> | undefined {
-  const queue = new PQueue({ concurrency: 1 })
-  const guesses = new Map<string, number>()
-  return (credentials, address) => {
-    const others = guesses.get(address) ?? 0
-    if (others >= maxGuessesPerAddress || queue.size >= maxWaiting) return undefined
-    guesses.set(address, others + 1)
-    return queue
-      .add(() => check(credentials), { priority: -others })
-      .finally(() => {
-        const left = (guesses.get(address) ?? 1) - 1
-        if (left === 0) guesses.delete(address)
-        else guesses.set(address, left)
-      })
-  }
-}
 
 /** The cost is an exponent: at 16 a guess takes seconds, and beyond it nobody could log in. */
 const bcryptHash = /^\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/

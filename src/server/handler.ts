@@ -24,6 +24,7 @@ export interface RequestFact {
   readonly error?: unknown
 }
 
+/** Who may do what, how much of it, and who hears of it. */
 export interface RegistryHandlerOptions {
   /** The text of an htpasswd file with hashes of bcrypt. @default everybody may do everything */
   readonly htpasswd?: string | undefined
@@ -164,7 +165,9 @@ async function answerRequest(registry: Registry, connection: Connection): Promis
 
 async function answer(registry: Registry, { request, controller }: Connection): Promise<Answer> {
   const { store, recentNames, uploads, limits, readOnly } = registry
-  const refused = await registry.authenticate(request.headers.authorization, request.socket.remoteAddress)
+  const { signal } = controller
+  const { authorization } = request.headers
+  const refused = await registry.authenticate(authorization, request.socket.remoteAddress, { signal })
   if (refused !== undefined) return refused
   const [path, query] = splitUrl(request.url ?? '')
   const route = parseRoute(path)
@@ -174,7 +177,7 @@ async function answer(registry: Registry, { request, controller }: Connection): 
     name: route.name,
     reference: route.reference,
     query: new URLSearchParams(query),
-    signal: controller.signal,
+    signal,
     store,
     recentNames,
     uploads,

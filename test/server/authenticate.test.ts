@@ -1,7 +1,8 @@
 import { hash } from 'bcryptjs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { UnsupportedError } from '../../src/errors.ts'
 import { createAuthenticator } from '../../src/server/authenticate.ts'
+import type { RequestFact } from '../../src/server/handler.ts'
 import { serve } from '../../src/server/serve.ts'
 import { memoryStore } from '../../src/server/store.ts'
 import { blob, errorCodes, startRegistry } from './harness.ts'
@@ -49,7 +50,7 @@ describe('authentication', () => {
 
   it('does not let the guesses of one address queue up without an end', async () => {
     const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}`)
-    const guess = (at: number) => authenticate(basic(`ann:${at}`).authorization, '192.0.2.1')
+    const guess = (at: number) => authenticate(basic(`user${at}:secret`).authorization, '192.0.2.1')
     const guesses = Array.from({ length: 100 }, (_, at) => guess(at))
     const statuses = (await Promise.all(guesses)).map((refused) => refused?.status)
     expect(statuses.filter((status) => status === 401)).toHaveLength(16)
@@ -69,6 +70,49 @@ describe('authentication', () => {
     expect(await login).toBeUndefined()
     expect(answered).toBeLessThan(5)
     await Promise.all(guesses)
+  })
+
+  it('lets a user in from an address that guesses under another name are coming from', async () => {
+    const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}\nbob:${await hash('other', 4)}`)
+    const login = (text: string) => authenticate(basic(text).authorization, '192.0.2.1')
+    for (const name of ['ann', 'nobody']) {
+      const guesses = Array.from({ length: 100 }, (_, at) => login(`${name}:${at}`))
+      expect(await login('bob:other')).toBeUndefined()
+      const statuses = (await Promise.all(guesses)).map((refused) => refused?.status)
+      expect([name, statuses.filter((status) => status === 401).length]).toEqual([name, 4])
+    }
+  })
+
+  it('lets a user who has logged in before pass while nobody else can', async () => {
+    const authenticate = createAuthenticator(`ann:${await hash('secret', 4)}`)
+    const login = (text: string) => authenticate(basic(text).authorization, '192.0.2.1')
+    expect(await login('ann:secret')).toBeUndefined()
+    const guesses = Array.from({ length: 100 }, (_, at) => login(`user${at}:secret`))
+    expect((await login('bob:other'))?.status).toBe(429)
+    expect(await login('ann:secret')).toBeUndefined()
+    await Promise.all(guesses)
+  })
+
+  it('does not check for clients that have gone, nor for a registry that closes', async () => {
+    const facts: RequestFact[] = []
+    const options = {
+      htpasswd: `ann:${await hash('secret', 11)}`,
+      onRequest: (fact: RequestFact) => facts.push(fact),
+    }
+    const { registry, call } = await startRegistry(options)
+    const started = performance.now()
+    await call('GET', '/v2/', { headers: basic('ann:wrong') })
+    const oneCheck = performance.now() - started
+    const pending = Array.from({ length: 40 }, (_, at) =>
+      call('GET', '/v2/', { headers: basic(`user${at}:x`) }),
+    )
+    const ended = Promise.allSettled(pending)
+    await vi.waitUntil(() => facts.filter(({ status }) => status === 429).length >= 20)
+    const closing = performance.now()
+    await registry.close()
+    expect(performance.now() - closing).toBeLessThan(oneCheck * 5)
+    expect((await ended).filter(({ status }) => status === 'rejected').length).toBeGreaterThan(8)
+    expect(facts.filter(({ status }) => status === undefined).length).toBeGreaterThan(8)
   })
 
   it('does not keep everybody waiting while it hashes', async () => {
