@@ -8,6 +8,7 @@ import { OciLayout } from '../targets/oci-layout/oci-layout.ts'
 import { isFileError } from '../targets/read-file.ts'
 import type { RegistryStore } from './store.ts'
 
+/** How the layouts of a store are read. */
 export interface LayoutStoreOptions {
   /** @default the standard ones */
   readonly manifestTypes?: ManifestTypes | undefined
@@ -16,8 +17,9 @@ export interface LayoutStoreOptions {
 /**
  * The image layouts of a folder: each is the repository that its relative path names, and a push makes new ones. A
  * folder that is a layout itself is one repository, under its own name in the letters of a legal one.
- * Symbolic links are not followed. Error of `open`: INVALID_REFERENCE for a name with a part that stands for
- * something else in a layout (`blobs`, `ingest`, `oci-layout`, `index.json` and all that begins with it).
+ * Symbolic links are not followed, and no repository is made where a file is in the way. Error of `open`:
+ * INVALID_REFERENCE for a name with a part that stands for something else in a layout (`blobs`, `ingest`,
+ * `oci-layout`, `index.json` and all that begins with it).
  */
 export function layoutStore(directory: string, options: LayoutStoreOptions = {}): RegistryStore {
   const root = resolve(directory)
@@ -32,7 +34,7 @@ export function layoutStore(directory: string, options: LayoutStoreOptions = {})
           `${name} cannot be a folder of layouts: part of it is a name inside them`,
         )
       }
-      if (await leadsThroughLink(root, parts)) return undefined
+      if (await leadsElsewhere(root, parts)) return undefined
       const path = join(root, ...parts)
       const isThere = await isLayout(path)
       return isThere || create ? openLayout(path, isThere) : undefined
@@ -101,11 +103,12 @@ async function isLayout(path: string): Promise<boolean> {
   return (await statIfThere(join(path, 'oci-layout')))?.isFile() ?? false
 }
 
-async function leadsThroughLink(root: string, parts: readonly string[]): Promise<boolean> {
+/** A link, or a file, is where there should be a folder. */
+async function leadsElsewhere(root: string, parts: readonly string[]): Promise<boolean> {
   for (const depth of parts.keys()) {
     const stats = await statIfThere(join(root, ...parts.slice(0, depth + 1)))
     if (stats === undefined) return false
-    if (stats.isSymbolicLink()) return true
+    if (!stats.isDirectory()) return true
   }
   return false
 }

@@ -31,8 +31,7 @@ const handlers: Readonly<Record<Noun, ReadonlyMap<string, Handler>>> = {
   ]),
   blob: reading(fetchBlob, [['DELETE', deleteBlob]]),
   uploads: new Map([['POST', startUpload]]),
-  upload: new Map([
-    ['GET', uploadStatus],
+  upload: reading(uploadStatus, [
     ['PATCH', appendToUpload],
     ['PUT', finishUpload],
     ['DELETE', cancelUpload],

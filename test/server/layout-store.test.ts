@@ -1,16 +1,4 @@
-import {
-  chmod,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, it } from 'vitest'
 import { layoutStore } from '../../src/server/layout-store.ts'
@@ -27,15 +15,10 @@ import {
   pushBlob,
   pushGraph,
   startRegistry,
+  temporaryFolder,
 } from './harness.ts'
 
 const image = graph({ image: ['config', 'layer'] })
-
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'copygraph-test-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  return folder
-}
 
 /** Root may read everything; the test must not. */
 async function asNobody(act: () => Promise<void>): Promise<void> {
@@ -208,6 +191,18 @@ describe('a folder of layouts', () => {
       expect((await call('GET', `/v2/${name}/manifests/v1`)).status).toBe(404)
       expect((await pushBlob(call, name, blob())).status).toBe(404)
     }
+  })
+
+  it('has no repository where a file is in the way, and says so before an upload begins', async () => {
+    const folder = await temporaryFolder()
+    await writeFile(join(folder, 'file'), 'mine')
+    const { call } = await startRegistry({}, layoutStore(folder))
+    for (const name of ['file', 'file/inner']) {
+      const reply = await call('POST', `/v2/${name}/blobs/uploads/`)
+      expect([reply.status, errorCodes(reply)]).toEqual([404, ['NAME_UNKNOWN']])
+      expect((await call('GET', `/v2/${name}/tags/list`)).status).toBe(404)
+    }
+    expect(await everythingIn(folder)).toEqual(['file'])
   })
 
   it('finds no layout in the blobs of another', async () => {

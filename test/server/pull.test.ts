@@ -3,7 +3,7 @@ import type { Target } from '../../src/targets/target.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { targetStore } from '../../src/server/store.ts'
 import { graph } from '../support/graph.ts'
-import { blob, blobOf, errorCodes, json, pushBlob, pushGraph, startRegistry } from './harness.ts'
+import { blob, blobOf, errorCodes, json, pushBlob, pushGraph, startRegistry, type Reply } from './harness.ts'
 
 const image = graph({ image: ['config', 'layer'] })
 const index = graph({ index: ['image'], image: ['config', 'layer'] })
@@ -135,6 +135,8 @@ describe('blobs', () => {
     ['bytes=-50', '0123456789', 'bytes 0-9/10'],
     ['bytes=8-5000', '89', 'bytes 8-9/10'],
     ['bytes=0-0', '0', 'bytes 0-0/10'],
+    ['bytes=6-9223372036854775807', '6789', 'bytes 6-9/10'],
+    ['bytes=-99999999999999999999', '0123456789', 'bytes 0-9/10'],
   ])('Range %s is answered with that part', async (range, part, contentRange) => {
     const { call } = await startRegistry()
     const { digest } = blobOf(bytes)
@@ -146,7 +148,14 @@ describe('blobs', () => {
     expect(reply.body.toString()).toBe(part)
   })
 
-  it.each(['bytes=10-', 'bytes=5-0', 'bytes=5000-10000', 'bytes=-0'])('Range %s is 416', async (range) => {
+  it.each([
+    'bytes=10-',
+    'bytes=5-0',
+    'bytes=5000-10000',
+    'bytes=-0',
+    'bytes=9223372036854775807-',
+    `bytes=${'9'.repeat(400)}-${'9'.repeat(400)}`,
+  ])('Range %s is 416', async (range) => {
     const { call } = await startRegistry()
     const { digest } = blobOf(bytes)
     await pushBlob(call, 'x', { bytes, digest })
@@ -199,6 +208,28 @@ describe('blobs', () => {
     expect(reply.body.toString()).toBe('345')
     expect(chunksRead).toBe(6)
   })
+})
+
+it.each([
+  '',
+  '_catalog?n=0',
+  'x/tags/list?n=1',
+  'x/manifests/v1',
+  'x/manifests/v2',
+  'Bad/manifests/v1',
+  `x/manifests/${image.descriptor('image').digest}`,
+  `x/blobs/${image.descriptor('layer').digest}`,
+  `x/blobs/${blob().digest}`,
+  `x/referrers/${image.descriptor('image').digest}`,
+  'x/blobs/uploads/none',
+])('HEAD of /v2/%s answers as GET does, without the body', async (path) => {
+  const { call } = await startRegistry()
+  await pushGraph(call, 'x', image, 'v1')
+  const [get, head] = [await call('GET', `/v2/${path}`), await call('HEAD', `/v2/${path}`)]
+  const names = ['content-type', 'content-length', 'docker-content-digest', 'etag', 'link', 'accept-ranges']
+  const headersOf = (reply: Reply) => names.map((name) => [name, reply.headers[name]])
+  expect([head.status, headersOf(head)]).toEqual([get.status, headersOf(get)])
+  expect(head.body).toHaveLength(0)
 })
 
 describe('paths that are none', () => {

@@ -133,6 +133,14 @@ describe('a blob over the limit', () => {
   })
 })
 
+it.each(['GET', 'HEAD'])('%s of an upload says how far it is', async (method) => {
+  const { call } = await startRegistry()
+  const location = await beginUpload(call, 'x')
+  await call('PATCH', location, { body: 'the beginning' })
+  const reply = await call(method, location)
+  expect([reply.status, reply.headers.range, reply.headers.location]).toEqual([204, '0-12', location])
+})
+
 it('a push to a repository that cannot be made is 404', async () => {
   const { call } = await startRegistry({}, targetStore(new Map()))
   const reply = await call('POST', '/v2/x/blobs/uploads/')
