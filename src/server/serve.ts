@@ -5,6 +5,7 @@ import { UnreachableError } from '../errors.ts'
 import { createRegistryHandler, type RegistryHandler, type RegistryHandlerOptions } from './handler.ts'
 import type { RegistryStore } from './store.ts'
 
+/** Where to listen, and how to answer. */
 export interface ServeOptions extends RegistryHandlerOptions {
   /** @default '127.0.0.1' */
   readonly host?: string | undefined

@@ -2,6 +2,7 @@ import type { SignalOptions } from '../events.ts'
 import { MemoryTarget, type MemoryTargetOptions } from '../targets/memory.ts'
 import type { Target } from '../targets/target.ts'
 
+/** How a repository is opened. */
 export interface OpenOptions extends SignalOptions {
   /** Makes the repository if there is none. @default false */
   readonly create?: boolean | undefined

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { Spool } from './spool.ts'
 import { UploadSession } from './upload-session.ts'
 
+/** Where unfinished uploads are kept, how many and for how long. */
 export interface UploadSessionsOptions {
   /** Where the bytes are kept. @default the system's temporary folder */
   readonly directory?: string | undefined

@@ -26,7 +26,7 @@ async function allPages<T>(call: Call, path: string): Promise<T[]> {
   for (let next: string | undefined = path; next !== undefined;) {
     const reply: Reply = await call('GET', next)
     expect(reply.status).toBe(200)
-    pages.push(json(reply) as T)
+    pages.push(JSON.parse(reply.body.toString()))
     next = nextPath(reply)
   }
   return pages
@@ -118,6 +118,8 @@ describe('referrers', () => {
     readonly manifests: { digest: string; artifactType?: string; annotations?: Record<string, string> }[]
   }
 
+  const manifestsOf = ({ body }: Reply): Index['manifests'] => JSON.parse(body.toString()).manifests
+
   const referrer = (type: string, size = 1): NodeSpec => ({
     children: ['config'],
     subject: 'subject',
@@ -141,7 +143,7 @@ describe('referrers', () => {
     expect(reply.status).toBe(200)
     expect(reply.headers['content-type']).toBe(mediaTypes.ociIndex)
     expect(reply.headers['oci-filters-applied']).toBeUndefined()
-    const index = json(reply) as Index
+    const index: Index = JSON.parse(reply.body.toString())
     expect([index.schemaVersion, index.mediaType]).toEqual([2, mediaTypes.ociIndex])
     const expected = [
       {
@@ -165,11 +167,9 @@ describe('referrers', () => {
     await pushGraph(call, 'x', referrers)
     const reply = await call('GET', `${path}?artifactType=application%2Fvnd.example.sbom`)
     expect(reply.headers['oci-filters-applied']).toBe('artifactType')
-    expect((json(reply) as Index).manifests.map(({ digest }) => digest)).toEqual([
-      referrers.descriptor('sbom').digest,
-    ])
+    expect(manifestsOf(reply).map(({ digest }) => digest)).toEqual([referrers.descriptor('sbom').digest])
     const none = await call('GET', `${path}?artifactType=other`)
-    expect((json(none) as Index).manifests).toEqual([])
+    expect(manifestsOf(none)).toEqual([])
   })
 
   it.each(['x', 'nowhere'])('of an unknown digest in the repository %s are an empty index', async (name) => {
@@ -190,7 +190,7 @@ describe('referrers', () => {
     const { call } = await startRegistry()
     await pushGraph(call, 'x', referrers)
     await call('DELETE', `/v2/x/manifests/${referrers.descriptor('sbom').digest}`)
-    expect((json(await call('GET', path)) as Index).manifests).toHaveLength(2)
+    expect(manifestsOf(await call('GET', path))).toHaveLength(2)
   })
 
   const many = graph({
@@ -214,7 +214,7 @@ describe('referrers', () => {
     const { call } = await startRegistry({ referrersPageSize: 3 })
     await pushGraph(call, 'x', many)
     const first = await call('GET', `/v2/x/referrers/${many.descriptor('subject').digest}`)
-    const shown = (json(first) as Index).manifests.map(({ digest }) => digest)
+    const shown = manifestsOf(first).map(({ digest }) => digest)
     for (const digest of shown) await call('DELETE', `/v2/x/manifests/${digest}`)
     const pages = await allPages<Index>(call, nextPath(first) ?? '')
     const rest = pages.flatMap(({ manifests }) => manifests.map(({ digest }) => digest))

@@ -213,7 +213,7 @@ describe('a manifest is refused', () => {
   it('whose content is not there, which is named', async () => {
     const missing = [1, 2].map((size) => ({ ...config, digest: blob().digest, size }))
     const body = await expectRefused(documentNode({ ...small, layers: missing }), 'MANIFEST_BLOB_UNKNOWN')
-    const { errors } = JSON.parse(body.toString()) as { errors: { detail: { digest: string } }[] }
+    const { errors }: { errors: { detail: { digest: string } }[] } = JSON.parse(body.toString())
     expect(errors.map(({ detail }) => detail.digest)).toEqual(missing.map(({ digest }) => digest))
   })
 
