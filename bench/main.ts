@@ -1,67 +1,28 @@
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { basename } from 'node:path'
-import { parseArgs } from 'node:util'
 import { contestants, ours, type Contestant } from './contestants.ts'
 import { hasGnuTime } from './measure.ts'
-import { measureMemory, memoryNeededBytes, renderMemory, type MemoryResult } from './memory.ts'
+import { canHoldLayout, measureMemory, memoryNeededBytes, renderMemory, type MemoryResult } from './memory.ts'
 import { messageOf } from './message-of.ts'
 import { registryProgram } from './registry.ts'
 import { guardRails, renderGuardRail, renderTable } from './report.ts'
 import { runWorkloads, type WorkloadResult } from './rounds.ts'
+import { parseSettings, usage, type Settings } from './settings.ts'
 import { openWorkspace } from './workspace.ts'
 import { workloads, type Workload } from './workloads.ts'
-
-const usage = `npm run bench -- [--rounds N] [--scale FRACTION] [--only NAME] [--dir DIR] [--json FILE] [--memory]
-
---rounds N        how often each contestant runs each workload, 1 to 20 (3)
---scale FRACTION  of the data's full size, above 0 and at most 1 (1)
---only NAME       only workloads whose name contains this: big, twelve, small, unchanged, layout-registry …
---dir DIR         where data is stored (COPYGRAPH_BENCH_DIR, else /dev/shm if it has room, else temporary files)
---json FILE       writes every sample and guard rail there
---memory          peak memory of our command alone, for small, large and held-back blobs`
-
-interface Settings {
-  readonly rounds: number
-  readonly scale: number
-  readonly only: string
-  readonly directory: string | undefined
-  readonly json: string | undefined
-  readonly memory: boolean
-}
 
 const gibibyte = 1024 ** 3
 const aborted = new AbortController()
 const stop = (): void => aborted.abort(new Error('interrupted'))
 process.once('SIGINT', stop).once('SIGTERM', stop)
 try {
-  const settings = readSettings()
+  const settings = parseSettings(process.argv.slice(2))
   if (settings === undefined) console.log(usage)
   else await (settings.memory ? benchMemory(settings) : benchTime(settings))
 } catch (error) {
   console.error(messageOf(error))
   process.exitCode = 1
-}
-
-function readSettings(): Settings | undefined {
-  const text = { type: 'string' } as const
-  const { values } = parseArgs({
-    options: {
-      rounds: { ...text, default: '3' },
-      scale: { ...text, default: '1' },
-      only: { ...text, default: '' },
-      dir: text,
-      json: text,
-      memory: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return undefined
-  const [rounds, scale] = [Number(values.rounds), Number(values.scale)]
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 20) throw new RangeError('--rounds is 1 to 20')
-  if (!(scale > 0 && scale <= 1)) throw new RangeError('--scale is above 0 and at most 1')
-  const { only, dir: directory, json, memory } = values
-  return { rounds, scale, only, directory, json, memory }
 }
 
 async function benchTime({ rounds, scale, only, directory, json }: Settings): Promise<void> {
@@ -85,6 +46,7 @@ async function benchTime({ rounds, scale, only, directory, json }: Settings): Pr
 
 async function benchMemory({ directory, json, scale }: Settings): Promise<void> {
   console.log(machine())
+  if (!canHoldLayout()) console.log('LEFT OUT: a layout that is held back, since strace is not installed')
   const results: MemoryResult[] = []
   await using workspace = await openWorkspace(directory, memoryNeededBytes * scale)
   const sizes = { bigBytes: Math.ceil(4 * gibibyte * scale), heldBytes: Math.ceil(gibibyte * scale) }

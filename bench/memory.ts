@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import { contestants, ours, type Contestant, type Place } from './contestants.ts'
 import { layoutEnd, openEnd, type End } from './ends.ts'
+import { findProgram } from './find-program.ts'
 import { makeImage, type ImageShape, type StoredImage } from './image.ts'
-import { hasGnuTime, measure } from './measure.ts'
+import { hasGnuTime, measure, type Command } from './measure.ts'
 import { openThrottledWay } from './throttle.ts'
 
 /** The peak memory of one copy by our command. */
 export interface MemoryResult {
-  /** `layout-registry` and so on; `(held)` where the receiving end takes 50 MiB a second at most. */
+  /** `layout-registry` and so on; `(held)` where the receiving end takes about 50 MiB a second at most. */
   readonly direction: string
   readonly blobBytes: number
   readonly milliseconds: number
@@ -42,7 +43,10 @@ export const memoryNeededBytes: number = 9 * 1024 * mebibyte
 const heldBytesPerSecond = 50 * mebibyte
 const timeoutMilliseconds = 180_000
 
-/** Copies blobs of different sizes with our command and yields its peak memory. Needs the built command, a registry and GNU time. */
+/**
+ * Copies blobs of different sizes with our command and yields its peak memory. Needs the built command, a registry and
+ * GNU time, and strace to hold a layout back: without it that is left out.
+ */
 export async function* measureMemory(options: MemoryOptions): AsyncGenerator<MemoryResult> {
   const { smallBytes = 64 * mebibyte, bigBytes = 4096 * mebibyte, heldBytes = 1024 * mebibyte } = options
   if (!hasGnuTime()) throw new Error('peak memory is measured with GNU time, which is not on PATH')
@@ -54,6 +58,11 @@ export async function* measureMemory(options: MemoryOptions): AsyncGenerator<Mem
     }
   }
   for await (const run of throughHeld(heldBytes, options)) yield withGrowth(run, least)
+}
+
+/** True where a layout can be held back. */
+export function canHoldLayout(): boolean {
+  return findProgram('strace') !== undefined
 }
 
 /** One line about a result: met, or which limit is missed. */
@@ -94,33 +103,55 @@ async function* throughHeld(blobBytes: number, { directory, signal }: MemoryOpti
   await using layout = layoutEnd(join(directory, 'layout'))
   await using first = await openEnd('registry', join(directory, 'first'), signal)
   await using second = await openEnd('registry', join(directory, 'second'), signal)
+  await using last = layoutEnd(join(directory, 'last'))
   const image = await makeImage(join(directory, 'layout'), shapeOf(blobBytes), signal)
   const held = (source: End, destination: End): Promise<Run> =>
     runHeld([source.place, destination.place], blobBytes, { directory, signal })
   yield await checked(held(layout, first), first, image)
+  await layout.close()
   yield await checked(held(first, second), second, image)
+  await second.close()
+  if (canHoldLayout()) yield await checked(held(first, last), last, image)
 }
 
-async function runHeld(
-  [source, destination]: readonly [Place, Place],
-  blobBytes: number,
-  options: MemoryOptions,
-): Promise<Run> {
-  if (destination.kind === 'layout') throw new RangeError('only a registry is held back')
+async function runHeld([source, destination]: Ends, blobBytes: number, options: RunOptions): Promise<Run> {
+  if (destination.kind === 'layout') {
+    return asHeld(await runOnce([source, destination], blobBytes, { ...options, wrap: withSlowWrites }))
+  }
   await using way = await openThrottledWay(destination.host, heldBytesPerSecond)
-  return await runOnce([source, { kind: 'registry', host: way.host }], blobBytes, options, ' (held)')
+  return asHeld(await runOnce([source, { kind: 'registry', host: way.host }], blobBytes, options))
 }
 
-async function runOnce(
-  [source, destination]: readonly [Place, Place],
-  blobBytes: number,
-  { directory, signal }: MemoryOptions,
-  suffix = '',
-): Promise<Run> {
-  const command = ourCommand().command(source, destination)
+/** A run that was faster than the receiver can be has measured something else. */
+function asHeld(run: Run): Run {
+  const least = 0.8 * 1000 * (run.blobBytes / heldBytesPerSecond)
+  if (run.milliseconds < least) throw new Error(`${run.direction} was not held back: ${run.milliseconds} ms`)
+  return { ...run, direction: `${run.direction} (held)` }
+}
+
+/** A layout is written with one writev for each MiB, so that a delay of each makes the disk as slow as the held registries. */
+function withSlowWrites({ program, args }: Command): Command {
+  const microseconds = Math.round((mebibyte / heldBytesPerSecond) * 1_000_000)
+  const slow = ['-f', '--seccomp-bpf', '-qq', '--output=/dev/null', '--trace=writev']
+  return {
+    program: 'strace',
+    args: [...slow, `--inject=writev:delay_enter=${microseconds}`, program, ...args],
+  }
+}
+
+type Ends = readonly [source: Place, destination: Place]
+
+interface RunOptions extends Pick<MemoryOptions, 'directory' | 'signal'> {
+  /** What the command is run by. */
+  readonly wrap?: ((command: Command) => Command) | undefined
+}
+
+async function runOnce([source, destination]: Ends, blobBytes: number, options: RunOptions): Promise<Run> {
+  const { directory, signal, wrap = (command) => command } = options
+  const command = wrap(ourCommand().command(source, destination))
   const { milliseconds, peakBytes } = await measure(command, { directory, signal, timeoutMilliseconds })
   if (peakBytes === undefined) throw new Error('no peak memory was measured')
-  return { direction: `${source.kind}-${destination.kind}${suffix}`, blobBytes, milliseconds, peakBytes }
+  return { direction: `${source.kind}-${destination.kind}`, blobBytes, milliseconds, peakBytes }
 }
 
 async function checked(run: Promise<Run>, destination: End, image: StoredImage): Promise<Run> {

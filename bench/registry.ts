@@ -31,6 +31,11 @@ export function registryProgram(): string {
   return found
 }
 
+/** How many lines of an access log tell of a request that was not the harness's own. */
+export function contestantRequests(log: string): number {
+  return log.split('\n').filter((line) => /" \d{3} \d+ "/.test(line) && !line.includes(harnessAgent)).length
+}
+
 /** Starts an empty registry that stores under a folder which must not exist yet. */
 export async function startRegistry(directory: string, signal: AbortSignal): Promise<BenchRegistry> {
   signal.throwIfAborted()
@@ -116,15 +121,11 @@ async function countRequests(host: string, logPath: string): Promise<number> {
   await (await request(`http://${host}/v2/`, { headers })).body.dump()
   const end = performance.now() + startMilliseconds
   for (;;) {
-    const lines = (await readFile(logPath, 'utf8')).split('\n')
-    if (lines.some((line) => line.includes(mark))) return lines.filter(isContestants).length
+    const log = await readFile(logPath, 'utf8')
+    if (log.includes(mark)) return contestantRequests(log)
     if (performance.now() > end) throw new Error(`the registry at ${host} writes no access log`)
     await delay(pollMilliseconds)
   }
-}
-
-function isContestants(line: string): boolean {
-  return /" \d{3} \d+ "/.test(line) && !line.includes(harnessAgent)
 }
 
 async function stop(child: ChildProcess): Promise<void> {

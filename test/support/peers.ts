@@ -1,14 +1,16 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, it } from 'vitest'
+import { findProgram } from '../../bench/find-program.ts'
 
 /**
- * A foreign program that tests are run with, by its name on PATH. `sample` is the image that COPYGRAPH_SAMPLE names,
- * `unshare` the right to mount as well.
+ * A foreign program that tests are run with, by its name on PATH. `built` is our own command as `npm run build` leaves
+ * it, `sample` the image that COPYGRAPH_SAMPLE names, `unshare` the right to mount as well.
  */
 export type Peer =
+  | 'built'
   | 'crane'
   | 'docker-registry'
   | 'ggcrserve'
@@ -84,15 +86,16 @@ export function run(
 }
 
 function hasPeer(peer: Peer): boolean {
+  if (peer === 'built') return existsSync(new URL('../../dist/cli/main.js', import.meta.url))
   if (peer === 'sample') return existsSync(join(process.env['COPYGRAPH_SAMPLE'] ?? '', 'oci-layout'))
   if (peer === 'unshare') {
     const mount = ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]
     return spawnSync('unshare', mount).status === 0
   }
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  return folders.some((folder) => existsSync(join(folder, peer)))
+  return findProgram(peer) !== undefined
 }
 
 function peerName(peer: Peer): string {
+  if (peer === 'built') return 'npm run build'
   return peer === 'sample' ? 'COPYGRAPH_SAMPLE' : peer
 }
