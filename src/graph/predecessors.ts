@@ -6,7 +6,9 @@ import { defaultMaxDepth, SeenNodes, type WalkOptions } from './walk.ts'
 
 /** An edge of a walk upwards: a manifest and the node below it that it refers to. */
 export interface WalkedPredecessor {
+  /** The manifest. */
   readonly descriptor: Descriptor
+  /** Whether `of` is the subject of the manifest. */
   readonly edge: Edge
   /** The node that `descriptor` refers to. */
   readonly of: Descriptor
@@ -14,6 +16,7 @@ export interface WalkedPredecessor {
   readonly depth: number
 }
 
+/** The limits of a walk upwards, as in `WalkOptions`: `maxDepth` levels above the node, `maxNodes` with the node itself. */
 export type PredecessorsOptions = Pick<WalkOptions, 'maxDepth' | 'maxNodes' | 'signal' | 'onEvent'>
 
 /**
@@ -34,10 +37,10 @@ export async function* walkPredecessors(
   for (let depth = 1; level.length > 0; depth++) {
     const next: Descriptor[] = []
     for await (const found of edgesAbove(source, level, options)) {
+      if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels high`)
       if (seen.add(found.descriptor)) next.push(found.descriptor)
       yield { ...found, depth }
     }
-    if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels high`)
     level = next
   }
 }
