@@ -176,3 +176,15 @@ export function saysContentIsMissing(error: unknown): boolean {
     (at) => at instanceof ResponseError && at.errors.some(({ code }) => missingContentCodes.has(code)),
   )
 }
+
+/** True for a code of OpenSSL, or of Node's check of names, that says: the other side's certificate is not trusted. */
+export function isCertificateCode(code: string): boolean {
+  return /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA|ERR_SSL_CERTIFICATE_VERIFY)/.test(
+    code,
+  )
+}
+
+/** True for a code of OpenSSL that says: the other side answers, but not in TLS. */
+export function isNotTlsCode(code: string): boolean {
+  return /^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)$/.test(code)
+}

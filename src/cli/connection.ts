@@ -1,18 +1,21 @@
-import { readFile } from 'node:fs/promises'
 import { stdin } from 'node:process'
 import { addAbortSignal } from 'node:stream'
-import type { ConnectionFlags, CpFlags } from './flags.ts'
+import { readFlagFile, type ConnectionFlags, type CpFlags } from './flags.ts'
 import { usageError } from './usage-error.ts'
 
 /** How to connect to one registry. */
 export interface Connection {
+  /** Given to this registry alone. */
   readonly credential?: { readonly username: string; readonly password: string } | undefined
+  /** HTTP without TLS. @default for localhost only */
   readonly plainHttp?: boolean | undefined
+  /** Takes any certificate. @default false */
   readonly insecure?: boolean | undefined
   /** Certificates in PEM. */
   readonly ca?: string | undefined
 }
 
+/** What the flags of one side of a copy begin with; `--` for a command with one target. */
 export type FlagPrefix = '--' | '--from-' | '--to-'
 
 /** The connection flags of one side of a copy. */
@@ -51,7 +54,7 @@ export async function readConnection(
   if (hasPassword !== (username !== undefined)) {
     throw usageError(`a user name and a password go together: ${prefix}username NAME ${prefix}password-stdin`)
   }
-  const ca = caFile === undefined ? undefined : await readCertificates(caFile, prefix)
+  const ca = await readFlagFile(caFile, `${prefix}ca-file`)
   const secret = passwordStdin ? await readPassword(signal) : password
   const credential =
     username === undefined || secret === undefined ? undefined : { username, password: secret }
@@ -64,15 +67,6 @@ export async function readConnection(
 export function passwordWarning(flags: ConnectionFlags, prefix: FlagPrefix): string | undefined {
   if (flags.password === undefined) return undefined
   return `${prefix}password shows the password to everyone who lists processes: ${prefix}password-stdin does not`
-}
-
-async function readCertificates(file: string, prefix: FlagPrefix): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw usageError(`${prefix}ca-file cannot be read: ${reason}`)
-  }
 }
 
 const maxPasswordBytes = 64 * 1024

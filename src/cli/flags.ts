@@ -1,11 +1,14 @@
+import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parsePlatform, type Platform } from '../content/platform.ts'
+import { usageError } from './usage-error.ts'
 
-/** What every command takes. */
+/** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
 export interface CommonFlags {
   readonly debug?: boolean | undefined
 }
 
+/** Of a command with a result. */
 export interface FormatFlags extends CommonFlags {
   readonly format: 'text' | 'json'
 }
@@ -25,15 +28,18 @@ export interface TargetFlags extends FormatFlags, ConnectionFlags {
   readonly ociLayout?: boolean | undefined
 }
 
+/** Of a command that lists names. */
 export interface ListFlags extends TargetFlags {
   readonly last?: string | undefined
   readonly limit?: number | undefined
 }
 
+/** Of `copygraph resolve`. */
 export interface ResolveFlags extends TargetFlags {
   readonly platform?: Platform | undefined
 }
 
+/** Of `copygraph serve`. */
 export interface ServeFlags extends CommonFlags {
   readonly listen: ListenAddress
   readonly readOnly?: boolean | undefined
@@ -43,6 +49,7 @@ export interface ServeFlags extends CommonFlags {
   readonly quiet?: boolean | undefined
 }
 
+/** Of `copygraph cp`. */
 export interface CpFlags extends FormatFlags {
   readonly platform?: Platform | undefined
   readonly concurrency?: number | undefined
@@ -68,8 +75,11 @@ export interface CpFlags extends FormatFlags {
   readonly toCaFile?: string | undefined
 }
 
+/** Where a server listens. */
 export interface ListenAddress {
+  /** A name or an address, without brackets. */
   readonly host: string
+  /** 0 for any that is free. */
   readonly port: number
 }
 
@@ -79,10 +89,12 @@ export function addLayoutFlag(command: Command, prefix: '' | 'from-' | 'to-' = '
   return command.option(`--${prefix}oci-layout`, `${whose} is a layout: DIR:tag or DIR@digest, without oci:`)
 }
 
+/** Adds `--debug`. */
 export function addCommonFlags(command: Command): Command {
   return command.option('--debug', 'show each request and, when something fails, where')
 }
 
+/** Adds `--format`. */
 export function addFormatFlag(command: Command): Command {
   const format = new Option('--format <format>', 'what is printed on stdout').choices(['text', 'json'])
   return command.addOption(format.default('text'))
@@ -101,6 +113,7 @@ export function addConnectionFlags(command: Command, prefix: '' | 'from-' | 'to-
     .option(`--${prefix}ca-file <file>`, `certificates (PEM) to trust for ${whose}; TLS for localhost too`)
 }
 
+/** Adds `--platform`. */
 export function addPlatformFlag(command: Command): Command {
   const option = new Option(
     '--platform <os/arch[/variant]>',
@@ -109,6 +122,7 @@ export function addPlatformFlag(command: Command): Command {
   return command.addOption(option.argParser(platformArgument))
 }
 
+/** Reads a number of things. Throws a usage error. */
 export function positiveInteger(text: string): number {
   const value = Number(text)
   if (/^\d{1,6}$/.test(text) && value > 0) return value
@@ -122,6 +136,16 @@ export function listenAddress(text: string): ListenAddress {
     throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:5000 or [::1]:5000.')
   }
   return { host: bracketed ?? (plain === undefined || plain === '' ? '0.0.0.0' : plain), port: Number(port) }
+}
+
+/** The text of the file that a flag names, undefined without the flag. Throws a usage error. */
+export async function readFlagFile(file: string | undefined, flag: string): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw usageError(`${flag} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
 
 function platformArgument(text: string): Platform {

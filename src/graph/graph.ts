@@ -7,7 +7,9 @@ import { defaultMaxNodes, SeenNodes, walkOn, type WalkedNode, type WalkOptions }
 
 /** A node of a finished graph. */
 export interface GraphNode {
+  /** As its first parent names it. */
   readonly descriptor: Descriptor
+  /** Of a manifest that was read. */
   readonly artifactType?: string | undefined
   /** A subject that the source does not have. */
   readonly isMissing?: boolean | undefined
@@ -15,6 +17,7 @@ export interface GraphNode {
 
 /** An edge of a finished graph, from a manifest to what it refers to. */
 export interface GraphEdge {
+  /** Whether it is the subject of this manifest. */
   readonly edge: Edge
   /** The successor as this manifest names it: with the platform and annotations of its entry. */
   readonly descriptor: Descriptor
@@ -29,6 +32,7 @@ export interface GraphLabel {
 /** Ids are numbers of our own, `n0` and so on: names from outside are not safe as ids of graphlib. */
 export type ContentGraph = Graph<GraphLabel, GraphNode, GraphEdge>
 
+/** How far a graph is built; `maxNodes` counts the nodes of the whole. */
 export interface BuildGraphOptions extends WalkOptions {
   /** Also what refers to the root and to every manifest under it, and what is under that. @default true where the source can find predecessors */
   readonly referrers?: boolean | undefined

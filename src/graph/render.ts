@@ -1,4 +1,5 @@
 import type { Descriptor } from '../content/descriptor.ts'
+import { formatBytes } from '../content/format-bytes.ts'
 import { mediaTypes } from '../content/media-types.ts'
 import { formatPlatform } from '../content/platform.ts'
 import { printable } from '../content/printable.ts'
@@ -74,11 +75,4 @@ function isImageConfig(mediaType: string): boolean {
 function shortDigest({ digest }: Descriptor): string {
   const colon = digest.indexOf(':')
   return digest.slice(0, colon + 13)
-}
-
-/** A size for people, in binary units. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power] ?? 'B'}`
 }

@@ -12,16 +12,17 @@ import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Source } from '../targets/target.ts'
 
+/** The limits of a walk, and how it reads. */
 export interface WalkOptions extends SignalOptions {
-  /** The longest path from the root; beyond it the walk fails. @default 1,000 */
+  /** The longest path from the root, in edges; beyond it the walk fails with SIZE_EXCEEDS_LIMIT. @default 1,000 */
   readonly maxDepth?: number | undefined
-  /** The most nodes; beyond it the walk fails. @default 1,000,000 */
+  /** The most nodes; beyond it the walk fails with SIZE_EXCEEDS_LIMIT. @default 1,000,000 */
   readonly maxNodes?: number | undefined
-  /** The largest manifest that is read, in bytes. @default 4 MiB */
+  /** The largest manifest that is read, in bytes; beyond it the walk fails with SIZE_EXCEEDS_LIMIT. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
   /** Manifests read at once. @default 8 */
   readonly concurrency?: number | undefined
-  /** @default those of the source */
+  /** The media types that are manifests; every other node is a leaf. @default those of the source */
   readonly manifestTypes?: ManifestTypes | undefined
 }
 

@@ -9,7 +9,8 @@ import type { Source } from '../../src/targets/target.ts'
 import { graph, type TestGraph } from '../support/graph.ts'
 import { cert, key } from '../server/certificate.ts'
 import { runCommand } from './command.ts'
-import { fill, makeFolder, repository, sampleImage, startRegistry } from './registry.ts'
+import { newFolder } from '../support/folder.ts'
+import { fill, repository, sampleImage, startRegistry } from './registry.ts'
 
 async function expectSame(image: TestGraph, target: Source, names: readonly string[]): Promise<void> {
   for (const name of names) {
@@ -28,7 +29,7 @@ describe('copygraph cp', () => {
     const { digest } = image.descriptor('index')
     await using first = await startRegistry()
     await using second = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(first, image, 'index')
 
     const pulled = await runCommand(['cp', `${first.name}/app:v1`, `oci:${folder.path}/out:here`])
@@ -46,7 +47,7 @@ describe('copygraph cp', () => {
   it("gives a repository without a tag the source's, docker:// latest, and a layout none", async () => {
     const image = sampleImage()
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const source = `${registry.name}/app:v1`
     for (const destination of [
@@ -63,7 +64,7 @@ describe('copygraph cp', () => {
   it('takes the only tag of a layout, and the layout flags', async () => {
     const image = sampleImage()
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await image.pushTo(new OciLayout(join(folder.path, 'a')))
     await new OciLayout(join(folder.path, 'a')).tag(image.descriptor('index'), 'only')
     const onward = await runCommand([
@@ -84,7 +85,7 @@ describe('copygraph cp', () => {
     const image = sampleImage()
     const { digest } = image.descriptor('index')
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const from = `oci:${folder.path}/a`
     const layout = new OciLayout(join(folder.path, 'a'))
     await image.pushTo(layout)
@@ -104,7 +105,7 @@ describe('copygraph cp', () => {
   })
 
   it('says of a layout that lists nothing that it is empty', async () => {
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const image = sampleImage()
     await image.pushTo(new OciLayout(folder.path), ['layer1'])
     const empty = await runCommand(['cp', `oci:${folder.path}`, `oci:${folder.path}/out`])
@@ -114,7 +115,7 @@ describe('copygraph cp', () => {
 
   it('counts the bytes of blobs that are linked from layout to layout', async () => {
     const image = sampleImage()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     const layout = new OciLayout(join(folder.path, 'a'))
     await image.pushTo(layout)
     await layout.tag(image.descriptor('index'), 'v1')
@@ -127,7 +128,7 @@ describe('copygraph cp', () => {
   it('takes the image of one platform', async () => {
     const image = sampleImage()
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const result = await runCommand([
       'cp',
@@ -143,7 +144,7 @@ describe('copygraph cp', () => {
   it('reports by a published schema, which has no other fields', async () => {
     const image = sampleImage()
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const args = ['cp', '--format', 'json', `${registry.name}/app:v1`, `oci:${folder.path}:x,y`]
     const first = await runCommand(args)
@@ -204,7 +205,7 @@ describe('copygraph cp', () => {
   it('mounts from the repositories that it is told of', async () => {
     const image = sampleImage()
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index', { name: 'team/other' })
     const layout = new OciLayout(folder.path)
     await image.pushTo(layout)
@@ -224,7 +225,7 @@ describe('copygraph cp', () => {
   it('says one line for each event on stderr, and nothing with --quiet', async () => {
     const image = sampleImage()
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const source = `${registry.name}/app:v1`
     const told = await runCommand(['cp', source, `oci:${folder.path}/a:v1`])
@@ -239,7 +240,7 @@ describe('copygraph cp', () => {
   it('shows each request with --debug, but neither password nor token', async () => {
     const image = sampleImage()
     await using registry = await startRegistry({ htpasswd: `me:${hashSync('secret-word', 4)}` })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const { code, stderr } = await runCommand(
       [
@@ -284,7 +285,7 @@ describe('copygraph cp', () => {
   it('speaks TLS where a CA file or --insecure is given, for localhost too', async () => {
     const image = sampleImage()
     await using registry = await startRegistry({ tls: { cert, key } })
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'index')
     const file = join(folder.path, 'ca.pem')
     await writeFile(file, cert)
@@ -303,7 +304,7 @@ describe('copygraph cp', () => {
     const mediaType = 'application/x\u001b[2J\u009b31m\u202e'
     const image = graph({ evil: { kind: 'blob', mediaType }, image: ['config', 'evil'] })
     await using registry = await startRegistry()
-    await using folder = await makeFolder()
+    await using folder = await newFolder()
     await fill(registry, image, 'image')
     const { code, stdout, stderr } = await runCommand([
       'cp',

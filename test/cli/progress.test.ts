@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { progressBars } from '../../src/cli/output/progress-bars.ts'
 import { progressLines } from '../../src/cli/output/progress-lines.ts'
 import { describeRequest } from '../../src/cli/output/progress.ts'
-import { Tally } from '../../src/cli/output/report.ts'
+import { CopyCounter } from '../../src/cli/output/report.ts'
 import { formatJson } from '../../src/cli/output/stdout.ts'
 import type { Descriptor } from '../../src/content/descriptor.ts'
 import type { CopyEvent } from '../../src/events.ts'
@@ -181,24 +181,24 @@ describe('progress bars', () => {
   })
 })
 
-describe('the tally of a copy', () => {
+describe('the counter of a copy', () => {
   it('keeps the last outcome of each node, and counts bytes and requests by side', () => {
-    const tally = new Tally()
+    const counter = new CopyCounter()
     const request = { type: 'request', method: 'GET', url: 'x', status: 200, milliseconds: 1 } as const
-    tally.hear({ ...request, side: 'source' })
-    tally.hear({ ...request, side: 'destination' })
-    tally.hear({ ...request, side: 'destination' })
-    tally.hear({ type: 'progress', descriptor: small, bytes: 60 })
-    tally.hear({ type: 'progress', descriptor: small, bytes: 100 })
-    tally.hear({ type: 'skipped', descriptor: small, reason: 'exists' })
-    tally.hear({ type: 'copied', descriptor: small })
-    tally.hear({ type: 'filtered', descriptor: large, reason: 'foreign-layer' })
-    expect(tally.totals).toEqual({
+    counter.hear({ ...request, side: 'source' })
+    counter.hear({ ...request, side: 'destination' })
+    counter.hear({ ...request, side: 'destination' })
+    counter.hear({ type: 'progress', descriptor: small, bytes: 60 })
+    counter.hear({ type: 'progress', descriptor: small, bytes: 100 })
+    counter.hear({ type: 'skipped', descriptor: small, reason: 'exists' })
+    counter.hear({ type: 'copied', descriptor: small })
+    counter.hear({ type: 'filtered', descriptor: large, reason: 'foreign-layer' })
+    expect(counter.totals).toEqual({
       nodes: { copy: 1, skip: 0, mount: 0, rewrite: 0, filter: 1 },
       bytes: 160,
       requests: { source: 1, destination: 2 },
     })
-    expect(tally.nodes).toEqual([
+    expect(counter.nodes).toEqual([
       { ...small, action: 'copy' },
       { ...large, action: 'filter', reason: 'foreign-layer' },
     ])

@@ -76,5 +76,3 @@ export function repository(registry: TestRegistry, name: string): MemoryTarget {
   if (target === undefined) throw new RangeError(`no repository ${name} in this test`)
   return target
 }
-
-export { newFolder as makeFolder } from '../support/folder.ts'

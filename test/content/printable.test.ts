@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { printable } from '../../src/content/printable.ts'
+import { printable, printableLines } from '../../src/content/printable.ts'
 
 describe('printable text', () => {
   it('keeps letters of every script, signs and pictures', () => {
@@ -20,5 +20,9 @@ describe('printable text', () => {
     ['a lone surrogate', 'a\ud800b', 'a\\u{d800}b'],
   ])('shows %s as an escape', (_, text, expected) => {
     expect(printable(text)).toBe(expected)
+  })
+
+  it('leaves several lines apart, and nothing else that steers', () => {
+    expect(printableLines('a\nb\u001b[2J\r\n')).toBe('a\nb\\u{1b}[2J\\u{d}\n')
   })
 })

@@ -1,15 +1,15 @@
 import { env, stderr } from 'node:process'
+import { formatBytes } from '../../content/format-bytes.ts'
 import { isTag } from '../../content/reference.ts'
 import type { CopyOptions, CopyResult } from '../../copy/options.ts'
-import { formatBytes } from '../../graph/render.ts'
 import { flagsOfSide, passwordWarning, readConnection, type Connection } from '../connection.ts'
 import type { CpFlags } from '../flags.ts'
 import { mountRepositories } from '../mount-from.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
 import { progressBars } from '../output/progress-bars.ts'
 import { progressLines } from '../output/progress-lines.ts'
-import { describeRequest, type Progress } from '../output/progress.ts'
-import { Tally, type CopyReport } from '../output/report.ts'
+import { describeRequest, formatRate, type Progress } from '../output/progress.ts'
+import { CopyCounter, type CopyReport } from '../output/report.ts'
 import { formatJson, writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
@@ -71,7 +71,7 @@ async function copyBetween({
   const from = await targets.open(source.place, connections.source)
   const to = await targets.open(destination.place, connections.destination)
   const reference = await soleReference(from, source, options)
-  const tally = new Tally()
+  const counter = new CopyCounter()
   const progress = chooseProgress(flags)
   const started = performance.now()
   const result = await copy(from, reference, to, {
@@ -83,15 +83,15 @@ async function copyBetween({
     foreignLayers: flags.foreignLayers,
     onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
     onEvent(event) {
-      tally.hear(event)
+      counter.hear(event)
       if (event.type === 'request' && flags.debug === true) writeLine(describeRequest(event))
       progress?.hear(event)
     },
   }).finally(() => progress?.stop())
-  if (flags.quiet !== true) writeLine(summaryOf(tally, source, destination, performance.now() - started))
+  if (flags.quiet !== true) writeLine(summaryOf(counter, source, destination, performance.now() - started))
   const name = `${formatPlace(destination.place)}@${result.root.digest}\n`
   const isJson = flags.format === 'json'
-  await writeData(isJson ? formatJson(reportOf(result, tally, source, destination)) : name)
+  await writeData(isJson ? formatJson(reportOf(result, counter, source, destination)) : name)
 }
 
 async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<Connections> {
@@ -130,25 +130,29 @@ function chooseProgress(flags: CpFlags): Progress | undefined {
   return isTerminal && flags.tty && flags.debug !== true ? progressBars(stderr) : progressLines(writeLine)
 }
 
-function summaryOf(tally: Tally, source: Address, destination: Address, milliseconds: number): string {
-  const { nodes, bytes, requests } = tally.totals
+function summaryOf(
+  counter: CopyCounter,
+  source: Address,
+  destination: Address,
+  milliseconds: number,
+): string {
+  const { nodes, bytes, requests } = counter.totals
   const counts = [
     `${nodes.copy} copied`,
     ...(nodes.mount > 0 ? [`${nodes.mount} mounted`] : []),
     ...(nodes.skip > 0 ? [`${nodes.skip} skipped`] : []),
     ...(nodes.filter > 0 ? [`${nodes.filter} filtered`] : []),
   ]
-  const rate = formatBytes(Math.round((bytes * 1000) / Math.max(1, milliseconds)))
   return (
     `${formatAddress(source)} => ${formatAddress(destination)}: ${counts.join(', ')}, ` +
-    `${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s (${rate}/s), ` +
+    `${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s (${formatRate(bytes, milliseconds)}), ` +
     `${requests.source} + ${requests.destination} requests`
   )
 }
 
 function reportOf(
   { root, tags }: CopyResult,
-  { totals, nodes }: Tally,
+  { totals, nodes }: CopyCounter,
   source: Address,
   destination: Address,
 ): CopyReport {

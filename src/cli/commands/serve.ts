@@ -1,12 +1,11 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { stderr } from 'node:process'
 import { inspect } from 'node:util'
-import { printable } from '../../content/printable.ts'
+import { printable, printableLines } from '../../content/printable.ts'
 import { UnsupportedError } from '../../errors.ts'
 import type { RequestFact } from '../../server/handler.ts'
 import type { RunningRegistry, ServeOptions } from '../../server/serve.ts'
-import type { ServeFlags } from '../flags.ts'
+import { readFlagFile, type ServeFlags } from '../flags.ts'
 import { runCommand, writeWarning } from '../output/failure.ts'
 import { writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
@@ -55,15 +54,6 @@ async function readTls({ tlsCert, tlsKey }: ServeFlags): Promise<ServeOptions['t
   return cert === undefined || key === undefined ? undefined : { cert, key }
 }
 
-async function readFlagFile(file: string | undefined, flag: string): Promise<string | undefined> {
-  if (file === undefined) return undefined
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    throw usageError(`${flag} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
 function warnIfOpen({ listen: { host }, htpasswd, readOnly = false }: ServeFlags): void {
   const isLocal = host === 'localhost' || host === '::1' || host.startsWith('127.')
   if (isLocal || htpasswd !== undefined) return
@@ -76,7 +66,6 @@ function requestLines({ quiet = false, debug = false }: ServeFlags): ServeOption
   return ({ method, url, status, milliseconds, error }: RequestFact) => {
     const line = `${method} ${url} ${status ?? 'cut off'} ${Math.round(milliseconds)} ms`
     stderr.write(`${printable(line)}\n`)
-    if (error !== undefined && debug)
-      stderr.write(`${inspect(error).split('\n').map(printable).join('\n')}\n`)
+    if (error !== undefined && debug) stderr.write(`${printableLines(inspect(error))}\n`)
   }
 }

@@ -1,7 +1,7 @@
 import { stderr } from 'node:process'
 import { inspect, styleText } from 'node:util'
 import { CommanderError } from 'commander'
-import { printable } from '../../content/printable.ts'
+import { printable, printableLines } from '../../content/printable.ts'
 import { CopyError, errorCode } from '../../errors.ts'
 import type { FlagPrefix } from '../connection.ts'
 import type { Place } from '../references.ts'
@@ -10,20 +10,25 @@ import { hintFor, systemCode } from './hints.ts'
 
 /** One end of what a command does. */
 export interface Party {
+  /** Undefined for a registry as a whole. */
   readonly place?: Place | undefined
   /** As it was typed, or as it was understood. */
   readonly name: string
   /** Of the flags that belong to it. */
   readonly prefix: FlagPrefix
+  /** Whether a user name and a password were given, so that a refusal is of those. */
   readonly hasCredential?: boolean | undefined
 }
 
 /** What is known about a command when it fails. */
 export interface FailureContext {
+  /** Aborted means that the user has interrupted the command, whatever it failed with. */
   readonly signal: AbortSignal
+  /** Also writes the whole error with its causes. @default false */
   readonly debug?: boolean | undefined
   /** Of a copy; a command with one target has it as both. */
   readonly source?: Party | undefined
+  /** As `source`. */
   readonly destination?: Party | undefined
 }
 
@@ -109,8 +114,4 @@ const colours = { Error: 'red', Hint: 'cyan', Warning: 'yellow' } as const
 function write(title: keyof typeof colours, sentence: string): void {
   const heading = styleText(colours[title], `${title}:`, { stream: stderr })
   stderr.write(`${heading} ${printable(sentence.slice(0, maxLength))}\n`)
-}
-
-function printableLines(text: string): string {
-  return text.split('\n').map(printable).join('\n')
 }

@@ -1,4 +1,12 @@
-import { causesOf, errorCode, OciError, ResponseError, type ErrorCode } from '../../errors.ts'
+import {
+  isCertificateCode,
+  isNotTlsCode,
+  causesOf,
+  errorCode,
+  OciError,
+  ResponseError,
+  type ErrorCode,
+} from '../../errors.ts'
 import { formatPlace } from '../references.ts'
 import type { Party } from './failure.ts'
 
@@ -19,16 +27,12 @@ export function systemCode(error: unknown): string | undefined {
   return undefined
 }
 
-/** Those of OpenSSL and of Node's own check of names. */
-const certificateCodes =
-  /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_|INVALID_CA|ERR_SSL_.*CERT)/
-
 function systemHint(code: string, party: Party | undefined): string | undefined {
   const flag = (name: string): string => `${party?.prefix ?? '--'}${name}`
-  if (certificateCodes.test(code)) {
+  if (isCertificateCode(code)) {
     return `${flag('ca-file')} FILE names the certificates to trust; ${flag('insecure')} trusts whoever answers`
   }
-  if (/^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)$|^EPROTO$/.test(code)) {
+  if (isNotTlsCode(code) || code === 'EPROTO') {
     return `it may speak HTTP without TLS: ${flag('plain-http')}`
   }
   const where = party?.name ?? 'the disk'

@@ -1,13 +1,15 @@
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline'
 import { styleText } from 'node:util'
+import { formatBytes } from '../../content/format-bytes.ts'
 import { printable } from '../../content/printable.ts'
 import type { CopyEvent } from '../../events.ts'
-import { formatBytes } from '../../graph/render.ts'
-import { describeNode, type Progress } from './progress.ts'
+import { describeNode, formatRate, type Progress } from './progress.ts'
 
 /** As much of a terminal as is needed. */
 export interface Terminal extends NodeJS.WritableStream {
+  /** Cells of a line. @default 80 */
   readonly columns?: number | undefined
+  /** Lines that can be seen. @default 24 */
   readonly rows?: number | undefined
 }
 
@@ -139,10 +141,6 @@ function barLine({ title, size, since, bytes }: Transfer, terminal: Terminal, no
   if (space < 0) return cut(numbers, terminal.columns ?? 80)
   const bar = styleText('green', '━'.repeat(filled), { stream: terminal }) + '─'.repeat(barCells - filled)
   return `${bar} ${numbers} ${cut(title, space)}`
-}
-
-function formatRate(bytes: number, milliseconds: number): string {
-  return `${formatBytes(Math.round((bytes * 1000) / Math.max(1, milliseconds)))}/s`
 }
 
 function cut(line: string, width: number): string {

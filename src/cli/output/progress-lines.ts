@@ -1,8 +1,8 @@
 import type { Descriptor } from '../../content/descriptor.ts'
+import { formatBytes } from '../../content/format-bytes.ts'
 import { printable } from '../../content/printable.ts'
 import type { CopyEvent, SkipReason } from '../../events.ts'
-import { formatBytes } from '../../graph/render.ts'
-import { describeNode, type Progress } from './progress.ts'
+import { describeNode, formatRate, type Progress } from './progress.ts'
 
 const heartbeatMilliseconds = 10_000
 
@@ -21,10 +21,10 @@ export function progressLines(write: (line: string) => void): Progress {
   const running = new Set<string>()
   const heartbeat = setInterval(() => {
     if (running.size === 0) return
-    const rate = ((bytes - bytesBefore) * 1000) / heartbeatMilliseconds
+    const rate = formatRate(bytes - bytesBefore, heartbeatMilliseconds)
     bytesBefore = bytes
     const transfers = running.size === 1 ? '1 transfer' : `${running.size} transfers`
-    write(`${pad('Running')}${transfers}, ${formatBytes(bytes)} so far, ${formatBytes(Math.round(rate))}/s`)
+    write(`${pad('Running')}${transfers}, ${formatBytes(bytes)} so far, ${rate}`)
   }, heartbeatMilliseconds).unref()
   return {
     hear(event) {

@@ -1,9 +1,11 @@
 import type { Descriptor } from '../../content/descriptor.ts'
+import { formatBytes } from '../../content/format-bytes.ts'
 import { printable } from '../../content/printable.ts'
 import type { CopyEvent } from '../../events.ts'
 
 /** Shows on stderr how a copy goes on. */
 export interface Progress {
+  /** Takes every event of a copy, in order. */
   hear(event: CopyEvent): void
   /** Leaves nothing on the terminal that moves, and no timer behind. */
   stop(): void
@@ -14,6 +16,11 @@ export function describeNode({ digest, mediaType, annotations }: Descriptor): st
   const encoded = digest.slice(digest.indexOf(':') + 1)
   const title = annotations?.['org.opencontainers.image.title']
   return `${printable(encoded.slice(0, 12))}  ${printable(title ?? mediaType)}`
+}
+
+/** What went by in a time, for people: `1.5 MiB/s`. */
+export function formatRate(bytes: number, milliseconds: number): string {
+  return `${formatBytes(Math.round((bytes * 1000) / Math.max(1, milliseconds)))}/s`
 }
 
 /** `GET https://host/v2/… 200 12 ms`, for --debug. */

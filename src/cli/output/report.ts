@@ -6,9 +6,12 @@ export type NodeAction = 'copy' | 'skip' | 'mount' | 'rewrite' | 'filter'
 
 /** A node in the report of a copy. */
 export interface ReportNode {
+  /** With `mediaType` and `size`, as in its descriptor. */
   readonly digest: string
   readonly mediaType: string
+  /** In bytes. */
   readonly size: number
+  /** The last thing that happened to it. */
   readonly action: NodeAction
   /** Why it was skipped or filtered. */
   readonly reason?: SkipReason | FilterReason
@@ -16,26 +19,33 @@ export interface ReportNode {
 
 /** What a copy moved. */
 export interface ReportTotals {
+  /** How many nodes met each end. */
   readonly nodes: Readonly<Record<NodeAction, number>>
   /** Read from the source, repeated transfers too. */
   readonly bytes: number
+  /** HTTP exchanges with each side; none with a layout. */
   readonly requests: Readonly<Record<Side, number>>
 }
 
 /** The report of `copygraph cp --format json`; docs/cp-report.schema.json is its schema. */
 export interface CopyReport {
+  /** Changes where a reader of the report would have to. */
   readonly schemaVersion: 1
+  /** In a spelling that the command reads, as is `destination`. */
   readonly source: string
   readonly destination: string
+  /** Those that point at the root now. */
   readonly tags: readonly string[]
   /** The root at the destination. */
   readonly descriptor: Descriptor
+  /** The sums. */
   readonly totals: ReportTotals
+  /** Each node once, in the order in which they ended first. */
   readonly nodes: readonly ReportNode[]
 }
 
 /** What is counted while a copy runs. Each node keeps its last outcome. */
-export class Tally {
+export class CopyCounter {
   readonly #nodes = new Map<string, ReportNode>()
   readonly #requests = { source: 0, destination: 0 }
   #bytes = 0

@@ -1,4 +1,4 @@
-import { UnreachableError } from '../../../errors.ts'
+import { isCertificateCode, isNotTlsCode, UnreachableError } from '../../../errors.ts'
 import { redactUrl } from './redact.ts'
 
 /** What a failure of the network means for the user; anything that is not one is returned unchanged. */
@@ -36,19 +36,13 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_SOCKET', 'the connection was closed before the answer was complete'],
   ['UND_ERR_DESTROYED', 'the transport was closed'],
   ['UND_ERR_CLOSED', 'the transport was closed'],
-  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS; if it is a plain HTTP registry, allow plain HTTP'],
-  [
-    'ERR_SSL_PACKET_LENGTH_TOO_LONG',
-    'it does not speak TLS; if it is a plain HTTP registry, allow plain HTTP',
-  ],
 ])
-
-const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS_CERT|HOSTNAME_MISMATCH)/
 
 function reason(code: string, url: URL): string {
   const known = reasons.get(code)
   if (known !== undefined) return known
-  if (certificateCode.test(code)) {
+  if (isNotTlsCode(code)) return 'it does not speak TLS; if it is a plain HTTP registry, allow plain HTTP'
+  if (isCertificateCode(code)) {
     return `its certificate is not trusted (${code}); name the CA that signed it, or allow insecure connections`
   }
   if (code === 'HTTPParserError') {
