@@ -15,6 +15,7 @@ export interface ManifestFacts {
   readonly config?: Descriptor | undefined
   /** The manifest's own artifact type; for an image without one, the media type of its config. */
   readonly artifactType?: string | undefined
+  /** The manifest's own. */
   readonly annotations?: Annotations | undefined
 }
 
@@ -93,47 +94,29 @@ function refuseFields(document: Document, names: readonly (keyof Document)[]): v
 }
 
 const annotationsSchema = z.custom<Annotations>(
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.values(value).every((text) => typeof text === 'string'),
+  (value) => isObject(value) && Object.values(value).every((text) => typeof text === 'string'),
   'expected an object of strings',
 )
 
-const platformFields = {
-  architecture: textOrEmpty(),
-  os: textOrEmpty(),
-  'os.version': optional(z.string()),
-  'os.features': optional(z.array(z.string())),
-  variant: optional(z.string()),
-}
+/** The spec requires the first two, clients read a missing one as empty text. */
+const platformSchema = exactObject({
+  architecture: z.string().default(''),
+  os: z.string().default(''),
+  'os.version': z.string().exactOptional(),
+  'os.features': z.array(z.string()).exactOptional(),
+  variant: z.string().exactOptional(),
+})
 
-const descriptorFields = {
+const descriptorSchema: z.ZodType<Descriptor> = exactObject({
   mediaType: z.string().min(1),
   digest: z.string().refine(isDigest, 'not a digest of a supported algorithm'),
   size: z.int().nonnegative(),
-  urls: optional(z.array(z.string())),
-  annotations: optional(annotationsSchema),
-  data: optional(z.string()),
-  artifactType: optional(z.string()),
-  platform: optional(exactObject(platformFields)),
-}
-
-const descriptorSchema = exactObject(descriptorFields) as unknown as z.ZodType<Descriptor>
-
-const documentFields = {
-  schemaVersion: optional(z.literal(2)),
-  mediaType: optional(z.string()),
-  artifactType: optional(z.string()),
-  config: optional(descriptorSchema),
-  layers: optional(descriptorList()),
-  manifests: optional(descriptorList()),
-  blobs: optional(descriptorList()),
-  fsLayers: optional(z.unknown()),
-  subject: optional(descriptorSchema),
-  annotations: optional(annotationsSchema),
-}
+  urls: z.array(z.string()).exactOptional(),
+  annotations: annotationsSchema.exactOptional(),
+  data: z.string().exactOptional(),
+  artifactType: z.string().exactOptional(),
+  platform: platformSchema.exactOptional(),
+})
 
 interface Document {
   readonly mediaType?: string
@@ -147,12 +130,18 @@ interface Document {
   readonly annotations?: Annotations
 }
 
-const documentSchema = exactObject(documentFields) as unknown as z.ZodType<Document>
-
-/** Null is what Go writes for an empty list or a missing pointer, and reads as absent. */
-function optional<T>(schema: z.ZodType<T>): z.ZodOptional<z.ZodNullable<z.ZodType<T>>> {
-  return schema.nullable().optional()
-}
+const documentSchema: z.ZodType<Document> = exactObject({
+  schemaVersion: z.literal(2).exactOptional(),
+  mediaType: z.string().exactOptional(),
+  artifactType: z.string().exactOptional(),
+  config: descriptorSchema.exactOptional(),
+  layers: descriptorList().exactOptional(),
+  manifests: descriptorList().exactOptional(),
+  blobs: descriptorList().exactOptional(),
+  fsLayers: z.unknown().exactOptional(),
+  subject: descriptorSchema.exactOptional(),
+  annotations: annotationsSchema.exactOptional(),
+})
 
 /** Ends at the first element that is wrong: a report of each of a million would take seconds and gigabytes. */
 function descriptorList(): z.ZodType<readonly Descriptor[]> {
@@ -175,21 +164,17 @@ function descriptorList(): z.ZodType<readonly Descriptor[]> {
   })
 }
 
-/** The spec requires it, clients read a missing one as empty text. */
-function textOrEmpty(): z.ZodType<string> {
-  return optional(z.string()).transform((text) => text ?? '')
-}
-
 /**
- * An object of known fields, without those that are null, unknown ones left out. Go matches names of fields without
- * regard to case and JavaScript does not, so a name that only differs in case from a known one is refused.
+ * An object of known fields, unknown ones left out. Null is what Go writes for an empty list or a missing pointer, and
+ * reads as absent. Go matches names of fields without regard to case and JavaScript does not, so a name that only
+ * differs in case from a known one is refused.
  */
-function exactObject(fields: z.ZodRawShape): z.ZodType<Record<string, unknown>> {
+function exactObject<T extends z.ZodRawShape>(fields: T): z.ZodType<z.output<z.ZodObject<T>>> {
   const names = new Map(Object.keys(fields).map((name) => [foldCase(name), name]))
   return z
     .unknown()
     .superRefine((value, context) => {
-      if (typeof value !== 'object' || value === null) return
+      if (!isObject(value)) return
       for (const key of Object.keys(value)) {
         const name = names.get(foldCase(key))
         if (name !== undefined && name !== key) {
@@ -197,10 +182,18 @@ function exactObject(fields: z.ZodRawShape): z.ZodType<Record<string, unknown>> 
         }
       }
     })
+    .transform((value) => (isObject(value) ? withoutAbsent(value) : value))
     .pipe(z.object(fields))
-    .transform((value) =>
-      Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null && field !== undefined)),
-    )
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function withoutAbsent(value: object): object {
+  return Object.fromEntries(
+    Object.entries(value).filter(([, field]) => field !== null && field !== undefined),
+  )
 }
 
 /** At least as Go's encoding/json folds: it takes U+017F for an s and U+212A for a k. */
