@@ -3,6 +3,8 @@ import type { Descriptor } from '../content/descriptor.ts'
 
 /** Transfers up to this size are small work. */
 const largeBytes = 1024 * 1024
+/** Small work is mostly waiting for answers. */
+const smallPerLarge = 6
 
 /**
  * Where the I/O of one copy waits for its turn. Large blobs have a lane of their own, so that manifests, questions and
@@ -14,7 +16,7 @@ export class Lanes {
   readonly #signal: AbortSignal
 
   constructor(concurrency: number, signal: AbortSignal) {
-    this.#small = new PQueue({ concurrency: 4 * concurrency })
+    this.#small = new PQueue({ concurrency: smallPerLarge * concurrency })
     this.#large = new PQueue({ concurrency })
     this.#signal = signal
   }

@@ -1,10 +1,13 @@
-import type { Place } from './place.ts'
+import type { ReachedNode } from './reached-node.ts'
 import { look, type Workshop } from './transfer.ts'
 
 /** A blob of up to this size costs about as much to send as to ask for. */
 const cheapBytes = 64 * 1024
-/** So many blobs must have been asked for in vain before the others are taken to be absent. */
-const enoughMisses = 8
+/** So many small blobs are asked for; if none of them is there, the others are taken to be absent. */
+const sampleSize = 8
+
+/** What is known of a blob before it is pushed. */
+type BlobPresence = 'present' | 'absent' | 'unknown' | 'replace'
 
 /**
  * Whether a blob is at the destination. Asking costs a round trip, so it is left out where the answer is known or
@@ -13,27 +16,33 @@ const enoughMisses = 8
  */
 export class Presence {
   readonly #workshop: Workshop
-  #misses = 0
-  #hits = 0
+  readonly #sample: Promise<BlobPresence>[] = []
+  #isAnyPresent = false
 
   constructor(workshop: Workshop) {
     this.#workshop = workshop
   }
 
-  async of(place: Place): Promise<'present' | 'absent' | 'unknown' | 'replace'> {
+  async of(node: ReachedNode): Promise<BlobPresence> {
     const { destination, original, options } = this.#workshop
     const { verify = 'root' } = options
     const isCostly = verify === 'root' && destination.isRemote === true
     if (isCostly && destination.canMount?.(original) === true) return 'unknown'
-    const state = await look(place, this.#workshop, () => isCostly && this.#isLikelyAbsent(place))
-    if (state === 'damaged') return 'replace'
-    if (state === 'present') this.#hits += 1
-    else this.#misses += 1
-    return state
+    if (!isCostly || node.descriptor.size > cheapBytes) return this.#ask(node)
+    if (node.isNewConfig === true) return 'absent'
+    if (this.#sample.length < sampleSize) {
+      const asked = this.#ask(node)
+      this.#sample.push(asked)
+      return asked
+    }
+    await Promise.allSettled(this.#sample)
+    return this.#isAnyPresent ? this.#ask(node) : 'absent'
   }
 
-  #isLikelyAbsent({ descriptor, isNewConfig = false }: Place): boolean {
-    if (descriptor.size > cheapBytes) return false
-    return isNewConfig || (this.#hits === 0 && this.#misses >= enoughMisses)
+  async #ask(node: ReachedNode): Promise<BlobPresence> {
+    const state = await look(node, this.#workshop)
+    if (state === 'damaged') return 'replace'
+    this.#isAnyPresent ||= state === 'present'
+    return state
   }
 }
