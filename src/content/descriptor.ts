@@ -7,15 +7,21 @@ import type { Platform } from './platform.ts'
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
  */
 export interface Descriptor {
+  /** What kind of content it is; decides whether it is a manifest. */
   readonly mediaType: string
+  /** Of the content's bytes. */
   readonly digest: Digest
   /** In bytes. */
   readonly size: number
+  /** Where else the content may be had. Not followed. */
   readonly urls?: readonly string[]
+  /** Of this entry; in a list of referrers those of the manifest itself. */
   readonly annotations?: Annotations
   /** The content itself in base64. Untrusted until its size and digest are verified. */
   readonly data?: string
+  /** Of the manifest that this describes. */
   readonly artifactType?: string
+  /** What the image in an index runs on. */
   readonly platform?: Platform
 }
 

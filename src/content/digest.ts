@@ -16,7 +16,9 @@ const hexLengths: ReadonlyMap<string, number> = new Map([
   ['sha512', 128],
 ])
 
+/** What stands before and after the colon of a digest. */
 export interface DigestParts {
+  /** What the content is verified with. */
   readonly algorithm: DigestAlgorithm
   /** Lower-case hexadecimal. */
   readonly encoded: string

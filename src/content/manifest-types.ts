@@ -15,12 +15,15 @@ export type Edge = 'subject' | 'contains'
 
 /** A node that a manifest refers to, in its place there. */
 export interface Successor {
+  /** With the platform and annotations that the manifest gives it. */
   readonly descriptor: Descriptor
+  /** Whether it is the manifest's subject. */
   readonly edge: Edge
 }
 
 /** A media type that is a manifest: its content refers to other nodes. */
 export interface ManifestType {
+  /** As in a descriptor, without parameters. */
   readonly mediaType: string
   /** Reads verified bytes. Whatever it throws means that they are not a valid manifest; so does a malformed descriptor. */
   read(bytes: Uint8Array, limits?: JsonLimits): ManifestFacts
@@ -30,6 +33,7 @@ export interface ManifestType {
 export interface ManifestTypes {
   /** In the order in which they are asked for in an Accept header. */
   readonly mediaTypes: readonly string[]
+  /** Whether content of this media type refers to other nodes. */
   isManifest(mediaType: string): boolean
   /**
    * Reads a manifest from verified bytes.

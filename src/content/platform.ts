@@ -2,10 +2,15 @@ import { arch, platform } from 'node:process'
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#image-index-property-descriptions */
 export interface Platform {
+  /** As Go names it: `amd64`, `arm64`. */
   readonly architecture: string
+  /** As Go names it: `linux`, `windows`. */
   readonly os: string
+  /** Of Windows: `10.0.17763.1234`. */
   readonly 'os.version'?: string
+  /** What the image needs of the system, such as `win32k`. */
   readonly 'os.features'?: readonly string[]
+  /** Of the processor: `v8` of arm64. */
   readonly variant?: string
 }
 

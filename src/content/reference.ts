@@ -5,8 +5,11 @@ import { isDigest, type Digest } from './digest.ts'
 export interface Reference {
   /** Host and, where one was given, port. */
   readonly registry: string
+  /** Without the registry. */
   readonly repository: string
+  /** Undefined where none was given. */
   readonly tag?: string
+  /** Undefined where none was given. */
   readonly digest?: Digest
 }
 

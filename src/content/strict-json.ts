@@ -1,8 +1,9 @@
 import { InvalidManifestError, SizeExceedsLimitError } from '../errors.ts'
 import { defaultMaxMetadataBytes } from './verify.ts'
 
+/** What bounds a JSON document; beyond it parsing fails with SIZE_EXCEEDS_LIMIT. */
 export interface JsonLimits {
-  /** @default 4 MiB */
+  /** Bytes of the document. @default 4 MiB */
   readonly maxBytes?: number | undefined
   /** Objects and arrays inside each other. @default 64 */
   readonly maxDepth?: number | undefined

@@ -44,8 +44,26 @@ export function tap(
       throw error
     }
   }
-  if (content instanceof VerifiedContent) return content.through(iterate)
-  return new PlainContent(content, iterate)
+  return withIterator(content, iterate)
+}
+
+/**
+ * The content that `open` gives, for a reader that may stop while it waits for a chunk: `return` of an iterator aborts
+ * the signal with which that iteration was opened. A generator alone would let the reader wait for the chunk.
+ */
+export function stoppable(open: (signal?: AbortSignal) => Content): Content {
+  return withIterator(open(), () => {
+    const reading = new AbortController()
+    const chunks = open(reading.signal)[Symbol.asyncIterator]()
+    return {
+      next: () => chunks.next(),
+      async return() {
+        reading.abort()
+        await chunks.return?.()
+        return { done: true, value: undefined }
+      },
+    }
+  })
 }
 
 /**
@@ -83,6 +101,12 @@ export function embeddedData(descriptor: Descriptor): Uint8Array | undefined {
   const bytes = Buffer.from(descriptor.data, 'base64')
   const matches = bytes.length === descriptor.size && digestMatches(bytes, descriptor.digest)
   return matches ? bytes : undefined
+}
+
+/** `iterate` must give the same bytes, verified if the content is. */
+function withIterator(content: Content, iterate: () => AsyncIterator<Uint8Array>): Content {
+  if (content instanceof VerifiedContent) return content.through(iterate)
+  return new PlainContent(content, iterate)
 }
 
 class PlainContent implements Content {

@@ -16,9 +16,9 @@ const emptyJsonDigest = digestOf(emptyJson)
 
 /** What bounds the reading of manifests. */
 export interface CachedSourceOptions extends SignalOptions {
-  /** The largest manifest that is read, in bytes. @default 4 MiB */
+  /** The largest manifest that is read, in bytes; beyond it reading fails with SIZE_EXCEEDS_LIMIT. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
-  /** @default those of the source */
+  /** The media types that are manifests. @default those of the source */
   readonly manifestTypes?: ManifestTypes | undefined
 }
 
@@ -47,10 +47,13 @@ export class CachedSource implements Source {
     return this.#inner.exists(descriptor, this.#options)
   }
 
-  fetch(descriptor: Descriptor): Content {
+  /** Ends with the copy, and with `signal`. */
+  fetch(descriptor: Descriptor, { signal }: SignalOptions = {}): Content {
     const known = this.#bytes.get(descriptor.digest) ?? embeddedData(descriptor) ?? wellKnown(descriptor)
     if (known !== undefined) return verify(contentOf(known), descriptor)
-    return this.#inner.fetch(descriptor, this.#options)
+    if (signal === undefined) return this.#inner.fetch(descriptor, this.#options)
+    const signals = [signal, ...(this.#options.signal === undefined ? [] : [this.#options.signal])]
+    return this.#inner.fetch(descriptor, { ...this.#options, signal: AbortSignal.any(signals) })
   }
 
   /** All of a small document, verified. Errors: NOT_FOUND, SIZE_EXCEEDS_LIMIT, SIZE_MISMATCH, DIGEST_MISMATCH. */

@@ -6,7 +6,7 @@ import type { Destination, Source } from '../targets/target.ts'
 import { failure, step } from './failure.ts'
 import type { WriteManifest } from './fold.ts'
 import type { CopyOptions, CopyResult } from './options.ts'
-import type { Place } from './place.ts'
+import { rootNode, type ReachedNode } from './reached-node.ts'
 import { selectPlatform } from './select-platform.ts'
 import { send } from './transfer.ts'
 import { runCopy, type Run } from './run.ts'
@@ -146,8 +146,8 @@ async function copyTagged(root: Descriptor, tags: readonly string[], run: Run): 
     return tagAll(root, tags, run)
   }
   const written: string[] = []
-  const writeRoot: WriteManifest = async (place, bytes) => {
-    await pushTagged(place, bytes, first, run)
+  const writeRoot: WriteManifest = async (node, bytes) => {
+    await pushTagged(node, bytes, first, run)
     written.push(first)
     return 'copied'
   }
@@ -155,10 +155,15 @@ async function copyTagged(root: Descriptor, tags: readonly string[], run: Run): 
   await tagAll(root, tags.slice(written.length), run)
 }
 
-async function pushTagged(place: Place, bytes: Uint8Array, tag: string, { workshop }: Run): Promise<void> {
+async function pushTagged(
+  node: ReachedNode,
+  bytes: Uint8Array,
+  tag: string,
+  { workshop }: Run,
+): Promise<void> {
   const { destination, ledger, atDestination } = workshop
-  const { descriptor } = place
-  await send(place, workshop, bytes, async (content) => {
+  const { descriptor } = node
+  await send(node, workshop, bytes, async (content) => {
     const read = await readAll(content, descriptor, Infinity)
     await destination.pushReference?.(descriptor, read, tag, atDestination)
   })
@@ -167,26 +172,38 @@ async function pushTagged(place: Place, bytes: Uint8Array, tag: string, { worksh
 
 /** A destination that had the root may still miss what is under it, and says so when the root is sent by a tag. */
 async function tagAll(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
-  if (run.workshop.ledger.wasLeftOut(root)) return
+  if (tags.length === 0 || run.workshop.ledger.wasLeftOut(root)) return
+  const bytes = await bytesToTag(root, run)
+  const write = (): Promise<unknown> => Promise.all(tags.map((tag) => writeTag({ root, bytes }, tag, run)))
   try {
-    await Promise.all(tags.map((tag) => writeTag(root, tag, run)))
+    await write()
   } catch (error) {
     if (!saysContentIsMissing(error)) throw error
     await run.workshop.lanes.onIdle()
     await run.fold(root, { isHealing: true })
-    await Promise.all(tags.map((tag) => writeTag(root, tag, run)))
+    await write()
   }
 }
 
-async function writeTag(root: Descriptor, tag: string, { workshop }: Run): Promise<void> {
-  const { destination, ledger, lanes, source, atDestination } = workshop
-  const isManifest = source.manifestTypes.isManifest(root.mediaType)
-  const write = async (): Promise<void> => {
-    if (destination.pushReference === undefined || !isManifest) {
-      return destination.tag(root, tag, atDestination)
-    }
-    return destination.pushReference(root, await source.read(root), tag, atDestination)
+/** Undefined where a tag needs no bytes. */
+async function bytesToTag(root: Descriptor, { workshop }: Run): Promise<Uint8Array | undefined> {
+  const { destination, lanes, source } = workshop
+  if (destination.pushReference === undefined || !source.manifestTypes.isManifest(root.mediaType)) {
+    return undefined
   }
+  return step('source', 'fetch', rootNode(root), () => lanes.ask(() => source.read(root)))
+}
+
+async function writeTag(
+  { root, bytes }: { readonly root: Descriptor; readonly bytes: Uint8Array | undefined },
+  tag: string,
+  { workshop }: Run,
+): Promise<void> {
+  const { destination, ledger, lanes, atDestination } = workshop
+  const write = async (): Promise<void> =>
+    bytes === undefined
+      ? destination.tag(root, tag, atDestination)
+      : destination.pushReference?.(root, bytes, tag, atDestination)
   await step('destination', 'tag', tag, () => lanes.ask(write))
   ledger.tell({ type: 'tagged', descriptor: root, reference: tag })
 }

@@ -1,13 +1,13 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import { printable } from '../content/printable.ts'
 import { CopyError, type CopyFacts } from '../errors.ts'
-import { pathTo, type Place } from './place.ts'
+import { pathTo, type ReachedNode } from './reached-node.ts'
 
 /** Runs one step of a copy; what it throws becomes a `CopyError` that says whose step failed, and at which node. */
 export async function step<T>(
   origin: CopyFacts['origin'],
   operation: string,
-  subject: Place | string,
+  subject: ReachedNode | string,
   run: () => Promise<T> | T,
 ): Promise<T> {
   try {
@@ -17,23 +17,26 @@ export async function step<T>(
   }
 }
 
-/** The `CopyError` for what a step threw; one that is a `CopyError` already stays as it is. */
+/**
+ * The `CopyError` for what a step threw. One that comes out of a target is ours and stays as it is; a function of the
+ * caller's may have thrown that of another copy, which says nothing of this one.
+ */
 export function failure(
   origin: CopyFacts['origin'],
   operation: string,
-  subject: Place | string,
+  subject: ReachedNode | string,
   cause: unknown,
 ): CopyError {
-  if (cause instanceof CopyError) return cause
-  const place = typeof subject === 'string' ? undefined : subject
-  const path = place === undefined ? [] : pathTo(place)
+  if (cause instanceof CopyError && origin !== 'caller') return cause
+  const node = typeof subject === 'string' ? undefined : subject
+  const path = node === undefined ? [] : pathTo(node)
   const what = typeof subject === 'string' ? JSON.stringify(subject) : describePath(path)
   const where =
     origin === 'caller' ? `${operation} failed for ${what}` : `cannot ${operation} ${what} at the ${origin}`
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new CopyError(
     `${where}: ${reason}`,
-    { origin, operation, descriptor: place?.descriptor, path },
+    { origin, operation, descriptor: node?.descriptor, path },
     { cause },
   )
 }

@@ -10,19 +10,20 @@ import {
 import { defaultMaxDepth, defaultMaxNodes } from '../graph/walk.ts'
 import type { PushOutcome } from '../targets/target.ts'
 import { failure, step } from './failure.ts'
-import type { Place } from './place.ts'
+import type { ReachedNode } from './reached-node.ts'
 import { Presence } from './presence.ts'
-import { placesBelow } from './successors.ts'
+import { nodesBelow } from './successors.ts'
 import { leftOut, look, push, settle, transferBlob, type Workshop } from './transfer.ts'
 import { WaitGraph } from './wait-graph.ts'
 
 /** Writes a manifest whose successors are all at the destination. */
 export type WriteManifest = (
-  place: Place,
+  node: ReachedNode,
   bytes: Uint8Array,
   existing: 'absent' | 'replace',
 ) => Promise<PushOutcome>
 
+/** How one fold differs from an ordinary one. */
 export interface FoldOptions {
   /** Writes the root, if it is a manifest. @default as any other manifest */
   readonly writeRoot?: WriteManifest | undefined
@@ -58,14 +59,14 @@ export class Fold {
   }
 
   /** Settles when the node and all under it are at the destination. */
-  async visit(place: Place): Promise<void> {
-    const key = nodeKey(place.descriptor)
-    const known = this.#nodes.get(key) ?? this.#handle(place)
+  async visit(node: ReachedNode): Promise<void> {
+    const key = nodeKey(node.descriptor)
+    const known = this.#nodes.get(key) ?? this.#handle(node)
     this.#nodes.set(key, known)
     await known
-    if (place.edge !== 'subject' && this.#missingSubjects.has(key)) {
-      const error = new NotFoundError(`${place.descriptor.digest} is not in the source`)
-      throw failure('source', 'fetch', place, error)
+    if (node.edge !== 'subject' && this.#missingSubjects.has(key)) {
+      const error = new NotFoundError(`${node.descriptor.digest} is not in the source`)
+      throw failure('source', 'fetch', node, error)
     }
   }
 
@@ -77,92 +78,92 @@ export class Fold {
     }
   }
 
-  async #handle(place: Place): Promise<void> {
-    const { descriptor } = place
+  async #handle(node: ReachedNode): Promise<void> {
+    const { descriptor } = node
     const { signal, ledger, source } = this.#workshop
     signal.throwIfAborted()
-    this.#refuseExcess(place)
-    ledger.tell({ type: 'discovered', descriptor, ...parentOf(place) })
+    this.#refuseExcess(node)
+    ledger.tell({ type: 'discovered', descriptor, ...parentOf(node) })
     await Promise.resolve()
     const isManifest = source.manifestTypes.isManifest(descriptor.mediaType)
-    this.#refuseDisagreement(place, isManifest)
+    this.#refuseDisagreement(node, isManifest)
     try {
-      await (isManifest ? this.#manifest(place) : this.#blob(place))
+      await (isManifest ? this.#manifest(node) : this.#blob(node))
     } catch (error) {
-      if (!this.#isMissingSubject(place, error)) throw error
+      if (!this.#isMissingSubject(node, error)) throw error
       this.#missingSubjects.add(nodeKey(descriptor))
       ledger.tell({ type: 'skipped', descriptor, reason: 'missing-subject' })
     }
   }
 
-  async #manifest(place: Place): Promise<void> {
+  async #manifest(node: ReachedNode): Promise<void> {
     const { verify = 'root' } = this.#workshop.options
-    const state = this.#isHealing ? 'damaged' : await look(place, this.#workshop)
-    if (state === 'present' && verify === 'root') return settle(place, this.#workshop, 'existed')
-    await this.#below(place, state === 'absent')
-    if (state === 'present') return settle(place, this.#workshop, 'existed')
-    if (await leftOut(place, this.#workshop)) return
-    const outcome = await this.#write(place, state === 'damaged' ? 'replace' : 'absent')
-    await settle(place, this.#workshop, outcome)
+    const state = this.#isHealing ? 'damaged' : await look(node, this.#workshop)
+    if (state === 'present' && verify === 'root') return settle(node, this.#workshop, 'existed')
+    await this.#below(node, state === 'absent')
+    if (state === 'present') return settle(node, this.#workshop, 'existed')
+    if (await leftOut(node, this.#workshop)) return
+    const outcome = await this.#write(node, state === 'damaged' ? 'replace' : 'absent')
+    await settle(node, this.#workshop, outcome)
   }
 
-  async #below(place: Place, isNew: boolean): Promise<void> {
-    const places = await placesBelow(place, this.#workshop, isNew)
-    const key = nodeKey(place.descriptor)
-    const keys = places.map(({ descriptor }) => nodeKey(descriptor))
-    await step('source', 'copy', place, () => this.#waits.begin(key, keys))
-    await Promise.all(places.map((below) => this.visit(below)))
+  async #below(node: ReachedNode, isNew: boolean): Promise<void> {
+    const nodes = await nodesBelow(node, this.#workshop, isNew)
+    const key = nodeKey(node.descriptor)
+    const keys = nodes.map(({ descriptor }) => nodeKey(descriptor))
+    await step('source', 'copy', node, () => this.#waits.begin(key, keys))
+    await Promise.all(nodes.map((below) => this.visit(below)))
     this.#waits.end(key)
   }
 
   /** A destination that misses content, though it claimed to have it, gets all that the manifest names again, once. */
-  async #write(place: Place, existing: 'absent' | 'replace'): Promise<PushOutcome> {
+  async #write(node: ReachedNode, existing: 'absent' | 'replace'): Promise<PushOutcome> {
     const { source, lanes } = this.#workshop
-    const bytes = await step('source', 'fetch', place, () => lanes.ask(() => source.read(place.descriptor)))
-    const write = place.edge === 'root' ? this.#writeRoot : this.#writeManifest
+    const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
+    const write = node.edge === 'root' ? this.#writeRoot : this.#writeManifest
     try {
-      return await write(place, bytes, existing)
+      return await write(node, bytes, existing)
     } catch (error) {
       if (this.#isHealing || !saysContentIsMissing(error)) throw error
       const healer = new Fold(this.#workshop, { isHealing: true })
       try {
-        await healer.#below(place, false)
+        await healer.#below(node, false)
       } finally {
         await healer.settled()
       }
-      return write(place, bytes, existing)
+      return write(node, bytes, existing)
     }
   }
 
   /** A store lists a manifest that nothing contains; that something will is promised only if nobody can prevent it. */
-  readonly #writeManifest: WriteManifest = (place, bytes, existing) => {
-    const contained = place.edge === 'contains' && this.#workshop.options.preCopy === undefined
-    return push(place, this.#workshop, { existing, contained }, bytes)
+  readonly #writeManifest: WriteManifest = (node, bytes, existing) => {
+    const contained = node.edge === 'contains' && this.#workshop.options.preCopy === undefined
+    return push(node, this.#workshop, { existing, contained }, bytes)
   }
 
   /** A blob is moved once, whatever media types it is named by. */
-  async #blob(place: Place): Promise<void> {
-    const { digest, size } = place.descriptor
+  async #blob(node: ReachedNode): Promise<void> {
+    const { digest, size } = node.descriptor
     const key = `${digest} ${size}`
     const moving = this.#blobs.get(key)
     if (moving === undefined) {
-      const moved = this.#moveBlob(place)
+      const moved = this.#moveBlob(node)
       this.#blobs.set(key, moved)
       await moved
       return
     }
     const reason = (await moving) ? 'same-content' : 'caller'
-    this.#workshop.ledger.tell({ type: 'skipped', descriptor: place.descriptor, reason })
+    this.#workshop.ledger.tell({ type: 'skipped', descriptor: node.descriptor, reason })
   }
 
-  async #moveBlob(place: Place): Promise<boolean> {
-    const existing = await this.#presence.of(place)
-    if (existing !== 'present') return transferBlob(place, this.#workshop, existing)
-    await settle(place, this.#workshop, 'existed')
+  async #moveBlob(node: ReachedNode): Promise<boolean> {
+    const existing = await this.#presence.of(node)
+    if (existing !== 'present') return transferBlob(node, this.#workshop, existing)
+    await settle(node, this.#workshop, 'existed')
     return true
   }
 
-  #isMissingSubject({ edge, descriptor }: Place, error: unknown): boolean {
+  #isMissingSubject({ edge, descriptor }: ReachedNode, error: unknown): boolean {
     return (
       edge === 'subject' &&
       this.#workshop.options.onMissingSubject === 'skip' &&
@@ -174,24 +175,24 @@ export class Fold {
   }
 
   /** Where one end takes a manifest for a blob, what it names would be lost. */
-  #refuseDisagreement(place: Place, isManifest: boolean): void {
+  #refuseDisagreement(node: ReachedNode, isManifest: boolean): void {
     const { manifestTypes = standardManifestTypes } = this.#workshop.destination
-    const { mediaType } = place.descriptor
+    const { mediaType } = node.descriptor
     if (manifestTypes.isManifest(mediaType) === isManifest) return
     const [declared, other] = isManifest ? ['source', 'destination'] : ['destination', 'source']
     const reason = `${mediaType} is declared a manifest at the ${declared} and not at the ${other}`
-    throw failure('destination', 'push', place, new UnsupportedError(reason))
+    throw failure('destination', 'push', node, new UnsupportedError(reason))
   }
 
-  #refuseExcess(place: Place): void {
+  #refuseExcess(node: ReachedNode): void {
     const { maxDepth = defaultMaxDepth, maxNodes = defaultMaxNodes } = this.#workshop.options
-    const isTooDeep = place.depth > maxDepth
+    const isTooDeep = node.depth > maxDepth
     if (!isTooDeep && this.#nodes.size < maxNodes) return
     const excess = isTooDeep ? `is more than ${maxDepth} levels deep` : `has more than ${maxNodes} nodes`
-    throw failure('source', 'copy', place, new SizeExceedsLimitError(`the graph ${excess}`))
+    throw failure('source', 'copy', node, new SizeExceedsLimitError(`the graph ${excess}`))
   }
 }
 
-function parentOf({ parent }: Place): { parent?: Descriptor } {
+function parentOf({ parent }: ReachedNode): { parent?: Descriptor } {
   return parent === undefined ? {} : { parent: parent.descriptor }
 }

@@ -6,6 +6,7 @@ import type { Source } from '../targets/target.ts'
 
 /** What a function of the caller's is told of a node. */
 export interface NodeState {
+  /** As its first parent names it. */
   readonly descriptor: Descriptor
   /** The manifest through which the node was reached; undefined for the root. */
   readonly parent?: Descriptor | undefined
@@ -21,13 +22,15 @@ export interface SuccessorsState extends NodeState {
 
 /** What `mapRoot` is told. */
 export interface RootState {
+  /** What the reference names in the source. */
   readonly root: Descriptor
   /** The source, read through what the copy has in memory. */
   readonly source: Source
 }
 
+/** How a graph is copied. What a function of the caller's throws fails the copy, as the `cause` of a COPY error. */
 export interface CopyGraphOptions extends SignalOptions {
-  /** Transfers of more than 1 MiB at once; four times as many small ones and questions. @default 6 */
+  /** Transfers of more than 1 MiB at once; six times as many small ones and questions. @default 6 */
   readonly concurrency?: number | undefined
   /**
    * How much of what is at the destination already is looked at. `'root'`: a manifest that is there stands for all
@@ -36,45 +39,47 @@ export interface CopyGraphOptions extends SignalOptions {
    * @default 'root'
    */
   readonly verify?: 'root' | 'manifests' | 'full' | undefined
-  /** What to do about a subject that the source does not have, which the spec allows. @default 'error' */
+  /** A subject that the source does not have, which the spec allows: NOT_FOUND, or reported and left out. @default 'error' */
   readonly onMissingSubject?: 'error' | 'skip' | undefined
   /** Non-distributable layers: left out and reported, copied as others, or an UNSUPPORTED error. @default 'skip' */
   readonly foreignLayers?: 'skip' | 'copy' | 'error' | undefined
-  /** The largest manifest that is read, in bytes. @default 4 MiB */
+  /** The largest manifest that is read, in bytes; beyond it the copy fails with SIZE_EXCEEDS_LIMIT. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
-  /** The longest path from the root. @default 1,000 */
+  /** The longest path from the root, in edges; beyond it the copy fails with SIZE_EXCEEDS_LIMIT. @default 1,000 */
   readonly maxDepth?: number | undefined
-  /** The most nodes. @default 1,000,000 */
+  /** The most nodes; beyond it the copy fails with SIZE_EXCEEDS_LIMIT. @default 1,000,000 */
   readonly maxNodes?: number | undefined
-  /** @default those of the source */
+  /** The media types that are manifests; the destination must take the same for manifests. @default those of the source */
   readonly manifestTypes?: ManifestTypes | undefined
   /** Called before a node is transferred or mounted; `'skip'` leaves it out. A root that is left out is not tagged. */
   readonly preCopy?: ((state: NodeState) => Promise<'skip' | void> | 'skip' | void) | undefined
-  /** Called when a node has been transferred. */
+  /** Called when a node has been transferred, before its parents are. */
   readonly postCopy?: ((state: NodeState) => Promise<void> | void) | undefined
-  /** Called for a node that the destination has already. */
+  /** Called for a node that the destination has already, and for a root whose tags are right. */
   readonly onCopySkipped?: ((state: NodeState) => Promise<void> | void) | undefined
   /** Called instead of `postCopy` when a blob was mounted. */
   readonly onMounted?: ((state: NodeState) => Promise<void> | void) | undefined
   /** Repositories in the destination's registry that may have a blob, in order; those of one registry are tried without being named. */
   readonly mountFrom?: ((state: NodeState) => Promise<readonly string[]> | readonly string[]) | undefined
-  /** Chooses what of a manifest is followed. The manifest itself stays as it is. */
+  /** Chooses what of a manifest is followed. The manifest itself stays as it is. @default all that it refers to */
   readonly findSuccessors?:
     ((state: SuccessorsState) => Promise<readonly Successor[]> | readonly Successor[]) | undefined
 }
 
+/** How the graph of a reference is copied and tagged. */
 export interface CopyOptions extends CopyGraphOptions {
   /** The tag or tags at the destination; none for an empty list. @default the tag of the source's reference, if it has one */
   readonly destinationReference?: string | readonly string[] | undefined
-  /** Takes the one image for this platform out of an index, or fails with NOT_FOUND. Applied after `mapRoot`. */
+  /** Takes the first image for this platform out of an index, or fails with NOT_FOUND. Applied after `mapRoot`. @default the whole index */
   readonly platform?: Platform | undefined
-  /** Replaces the root. */
+  /** Replaces the root, before anything is copied. @default what the reference names */
   readonly mapRoot?: ((state: RootState) => Promise<Descriptor> | Descriptor) | undefined
 }
 
 /** So many nodes, and the sum of their sizes. */
 export interface Tally {
   readonly nodes: number
+  /** By their descriptors, also of nodes that did not move. */
   readonly bytes: number
 }
 
@@ -84,8 +89,12 @@ export interface CopyResult {
   readonly root: Descriptor
   /** The tags that point at the root now. */
   readonly tags: readonly string[]
+  /** Transferred. */
   readonly copied: Tally
+  /** Taken over by the destination's registry from a repository of its own. */
   readonly mounted: Tally
+  /** Not transferred, for a `SkipReason`. */
   readonly skipped: Tally
+  /** Left out on purpose, for a `FilterReason`. */
   readonly filtered: Tally
 }

@@ -7,12 +7,13 @@ import { Fold, type FoldOptions } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { Ledger } from './ledger.ts'
 import type { CopyGraphOptions } from './options.ts'
-import { rootPlace } from './place.ts'
+import { rootNode } from './reached-node.ts'
 import type { Workshop } from './transfer.ts'
 
 /** What one copy has at its disposal while it runs. */
 export interface Run {
   readonly workshop: Workshop
+  /** The options for every call of the source. */
   readonly atSource: SignalOptions
   /** Copies what is under a root, and the root. */
   readonly fold: (root: Descriptor, options?: FoldOptions) => Promise<void>
@@ -39,7 +40,7 @@ export async function runCopy<T>(
   const fold: Run['fold'] = (root, foldOptions) => {
     const started = new Fold(run.workshop, foldOptions)
     folds.push(started)
-    return started.visit(rootPlace(root))
+    return started.visit(rootNode(root))
   }
   try {
     await destination.prepare?.(run.workshop.atDestination)

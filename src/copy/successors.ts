@@ -4,65 +4,65 @@ import type { ManifestFacts } from '../content/manifest.ts'
 import { isForeignLayer } from '../content/media-types.ts'
 import { UnsupportedError } from '../errors.ts'
 import { failure, step } from './failure.ts'
-import { nodeState, type Place } from './place.ts'
+import { nodeState, type ReachedNode } from './reached-node.ts'
 import type { Workshop } from './transfer.ts'
 
 /**
  * Reads a manifest, and says where the copy goes on below it. The bytes are let go: of many manifests that wait for
  * their successors, only those that the cache can afford stay in memory.
  */
-export async function placesBelow(
-  place: Place,
+export async function nodesBelow(
+  node: ReachedNode,
   workshop: Workshop,
   isNew: boolean,
-): Promise<readonly Place[]> {
-  const facts = await readFacts(place, workshop)
-  const successors = await findSuccessors(place, facts, workshop)
+): Promise<readonly ReachedNode[]> {
+  const facts = await readFacts(node, workshop)
+  const successors = await findSuccessors(node, facts, workshop)
   return successors
-    .filter((successor) => isFollowed(place, successor, workshop))
+    .filter((successor) => isFollowed(node, successor, workshop))
     .map(({ descriptor, edge }) => ({
       descriptor,
       edge,
-      parent: place,
-      depth: place.depth + 1,
+      parent: node,
+      depth: node.depth + 1,
       isNewConfig: isNew && descriptor.digest === facts.config?.digest,
     }))
 }
 
-async function readFacts(place: Place, { source, lanes }: Workshop): Promise<ManifestFacts> {
-  const bytes = await step('source', 'fetch', place, () => lanes.ask(() => source.read(place.descriptor)))
-  return step('source', 'read', place, () => source.parse(place.descriptor, bytes))
+async function readFacts(node: ReachedNode, { source, lanes }: Workshop): Promise<ManifestFacts> {
+  const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
+  return step('source', 'read', node, () => source.parse(node.descriptor, bytes))
 }
 
 async function findSuccessors(
-  place: Place,
+  node: ReachedNode,
   facts: ManifestFacts,
   { options, source }: Workshop,
 ): Promise<readonly Successor[]> {
   const successors = successorsOf(facts)
-  const state = { ...nodeState(place), successors, source }
-  const chosen = await step('caller', 'findSuccessors', place, () => options.findSuccessors?.(state))
+  const state = { ...nodeState(node), successors, source }
+  const chosen = await step('caller', 'findSuccessors', node, () => options.findSuccessors?.(state))
   return chosen ?? successors
 }
 
 /** Asked for each edge, before the memo: the same blob may hang elsewhere under another media type. */
-function isFollowed(place: Place, { descriptor }: Successor, { options, ledger }: Workshop): boolean {
+function isFollowed(node: ReachedNode, { descriptor }: Successor, { options, ledger }: Workshop): boolean {
   const { foreignLayers = 'skip' } = options
   if (foreignLayers === 'copy' || !isForeignLayer(descriptor.mediaType)) return true
-  if (foreignLayers === 'error') throw foreignLayer(place, descriptor)
+  if (foreignLayers === 'error') throw foreignLayer(node, descriptor)
   if (!ledger.hasOutcome(descriptor)) {
-    ledger.tell({ type: 'discovered', descriptor, parent: place.descriptor })
+    ledger.tell({ type: 'discovered', descriptor, parent: node.descriptor })
     ledger.tell({ type: 'filtered', descriptor, reason: 'foreign-layer' })
   }
   return false
 }
 
-function foreignLayer(parent: Place, descriptor: Descriptor): Error {
-  const place: Place = { descriptor, edge: 'contains', parent, depth: parent.depth + 1 }
+function foreignLayer(parent: ReachedNode, descriptor: Descriptor): Error {
+  const node: ReachedNode = { descriptor, edge: 'contains', parent, depth: parent.depth + 1 }
   return failure(
     'source',
     'copy',
-    place,
+    node,
     new UnsupportedError(`${descriptor.mediaType} may not be distributed`),
   )
 }

@@ -1,6 +1,6 @@
 import { contentOf, type Content } from '../content/content.ts'
 import type { Descriptor } from '../content/descriptor.ts'
-import { tap, verify } from '../content/verify.ts'
+import { stoppable, tap, verify } from '../content/verify.ts'
 import { OciError } from '../errors.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Destination, PushOptions, PushOutcome, Source } from '../targets/target.ts'
@@ -8,13 +8,14 @@ import type { CachedSource } from './cached-source.ts'
 import { failure, step } from './failure.ts'
 import type { Lanes } from './lanes.ts'
 import type { Ledger } from './ledger.ts'
-import { nodeState, type Place } from './place.ts'
+import { nodeState, type ReachedNode } from './reached-node.ts'
 import type { CopyGraphOptions } from './options.ts'
 
 /** What a copy works with. */
 export interface Workshop {
   /** The source as the caller gave it: what a destination may recognise and take a shorter way from. */
   readonly original: Source
+  /** The same, with the manifests that were read. */
   readonly source: CachedSource
   readonly destination: Destination
   readonly lanes: Lanes
@@ -22,89 +23,87 @@ export interface Workshop {
   readonly options: CopyGraphOptions
   /** Aborts when the caller does, and when a part of the copy has failed. */
   readonly signal: AbortSignal
+  /** The options for every call of the destination. */
   readonly atDestination: SignalOptions
 }
 
 /** Moves a blob that was decided to be moved; false if the caller leaves it out. */
 export async function transferBlob(
-  place: Place,
+  node: ReachedNode,
   workshop: Workshop,
   existing: PushOptions['existing'],
 ): Promise<boolean> {
-  if (await leftOut(place, workshop)) return false
-  const state = nodeState(place)
-  const mountFrom = await step('caller', 'mountFrom', place, () => workshop.options.mountFrom?.(state))
-  await settle(place, workshop, await push(place, workshop, { existing, mountFrom }))
+  if (await leftOut(node, workshop)) return false
+  const state = nodeState(node)
+  const mountFrom = await step('caller', 'mountFrom', node, () => workshop.options.mountFrom?.(state))
+  await settle(node, workshop, await push(node, workshop, { existing, mountFrom }))
   return true
 }
 
 /** Pushes a node to the destination when it is its turn. `bytes` are those of a manifest that is in hand. */
 export function push(
-  place: Place,
+  node: ReachedNode,
   workshop: Workshop,
   options: PushOptions,
   bytes?: Uint8Array,
 ): Promise<PushOutcome> {
   const { destination, original, atDestination } = workshop
-  return send(place, workshop, bytes, (content) =>
-    destination.push(place.descriptor, content, { ...atDestination, ...options, source: original }),
+  return send(node, workshop, bytes, (content) =>
+    destination.push(node.descriptor, content, { ...atDestination, ...options, source: original }),
   )
 }
 
 /** Asks `preCopy`; true if the node is to be left out, which is told. */
-export async function leftOut(place: Place, { options, ledger }: Workshop): Promise<boolean> {
-  const decision = await step('caller', 'preCopy', place, () => options.preCopy?.(nodeState(place)))
-  if (decision === 'skip') ledger.tell({ type: 'skipped', descriptor: place.descriptor, reason: 'caller' })
+export async function leftOut(node: ReachedNode, { options, ledger }: Workshop): Promise<boolean> {
+  const decision = await step('caller', 'preCopy', node, () => options.preCopy?.(nodeState(node)))
+  if (decision === 'skip') ledger.tell({ type: 'skipped', descriptor: node.descriptor, reason: 'caller' })
   return decision === 'skip'
 }
 
 /** Gives the node's content to `receive` when it is its turn. An error of the source that comes out of there is stamped as the source's. */
 export async function send<T>(
-  place: Place,
+  node: ReachedNode,
   { source, lanes, ledger }: Workshop,
   bytes: Uint8Array | undefined,
   receive: (content: Content) => Promise<T>,
 ): Promise<T> {
-  const { descriptor } = place
+  const { descriptor } = node
   let sourceError: unknown
-  const opened = await step('source', 'fetch', place, () =>
-    bytes === undefined ? source.fetch(descriptor) : verify(contentOf(bytes), descriptor),
-  )
-  const content = tap(
-    opened,
-    (chunk) => ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
-    (error) => (sourceError = error),
-  )
+  const open = (signal?: AbortSignal): Content =>
+    tap(
+      bytes === undefined ? source.fetch(descriptor, { signal }) : verify(contentOf(bytes), descriptor),
+      (chunk) => ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
+      (error) => (sourceError = error),
+    )
+  const content = await step('source', 'fetch', node, () => stoppable(open))
   return lanes.transfer(descriptor, async () => {
     ledger.tell({ type: 'started', descriptor })
     try {
       return await receive(content)
     } catch (error) {
       const isOfSource = sourceError !== undefined && error === sourceError
-      throw isOfSource
-        ? failure('source', 'fetch', place, error)
-        : failure('destination', 'push', place, error)
+      throw isOfSource ? failure('source', 'fetch', node, error) : failure('destination', 'push', node, error)
     }
   })
 }
 
 /** Tells what became of a node, then calls the caller's function for it. */
 export async function settle(
-  place: Place,
+  node: ReachedNode,
   { options, ledger }: Workshop,
   outcome: PushOutcome,
 ): Promise<void> {
-  const { descriptor } = place
+  const { descriptor } = node
   switch (outcome) {
     case 'copied':
       ledger.tell({ type: 'copied', descriptor })
-      return step('caller', 'postCopy', place, () => options.postCopy?.(nodeState(place)))
+      return step('caller', 'postCopy', node, () => options.postCopy?.(nodeState(node)))
     case 'mounted':
       ledger.tell({ type: 'mounted', descriptor })
-      return step('caller', 'onMounted', place, () => options.onMounted?.(nodeState(place)))
+      return step('caller', 'onMounted', node, () => options.onMounted?.(nodeState(node)))
     case 'existed':
       ledger.tell({ type: 'skipped', descriptor, reason: 'exists' })
-      return step('caller', 'onCopySkipped', place, () => options.onCopySkipped?.(nodeState(place)))
+      return step('caller', 'onCopySkipped', node, () => options.onCopySkipped?.(nodeState(node)))
     default:
       return outcome satisfies never
   }
@@ -112,17 +111,12 @@ export async function settle(
 
 /**
  * Whether the destination has a node; with `verify: 'full'`, `'damaged'` if what it has is not what the descriptor says.
- * When its turn comes, `isAbsent` may say that the question has become needless.
  */
-export async function look(
-  place: Place,
-  workshop: Workshop,
-  isAbsent: () => boolean = () => false,
-): Promise<'absent' | 'present' | 'damaged'> {
+export async function look(node: ReachedNode, workshop: Workshop): Promise<'absent' | 'present' | 'damaged'> {
   const { destination, lanes, options, atDestination } = workshop
-  const { descriptor } = place
-  return step('destination', 'look for', place, async () => {
-    const exists = await lanes.ask(async () => !isAbsent() && destination.exists(descriptor, atDestination))
+  const { descriptor } = node
+  return step('destination', 'look for', node, async () => {
+    const exists = await lanes.ask(() => destination.exists(descriptor, atDestination))
     if (!exists) return 'absent'
     if (options.verify !== 'full') return 'present'
     return lanes.transfer(descriptor, () => readBack(descriptor, destination, atDestination))

@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { contentOf, type Content } from '../../src/content/content.ts'
 import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf, type DigestAlgorithm } from '../../src/content/digest.ts'
-import { embeddedData, readAll, tap, verify, verifyBytes } from '../../src/content/verify.ts'
+import { embeddedData, readAll, stoppable, tap, verify, verifyBytes } from '../../src/content/verify.ts'
 import {
   DigestMismatchError,
   InvalidDigestError,
@@ -219,6 +220,50 @@ describe('content that is verified already', () => {
       break
     }
     expect(failures).toEqual([])
+  })
+})
+
+describe('content that can be stopped', () => {
+  const descriptor = describeText('abc')
+
+  /** Gives one chunk, and then waits until its signal aborts. */
+  const stalled = (signal?: AbortSignal): Content => ({
+    async *[Symbol.asyncIterator]() {
+      yield Buffer.from('ab')
+      await delay(60_000, undefined, { signal })
+    },
+  })
+
+  it('ends the wait for a chunk when its reader stops', async () => {
+    const reader = stoppable(stalled)[Symbol.asyncIterator]()
+    expect(Buffer.from((await reader.next()).value ?? '').toString()).toBe('ab')
+    const waiting = reader.next()
+    const ends = await Promise.allSettled([waiting, reader.return?.()])
+    expect(ends).toMatchObject([{ reason: { name: 'AbortError' } }, { value: { done: true } }])
+  })
+
+  it('can be read again after it was stopped, and while it is read', async () => {
+    const signals: (AbortSignal | undefined)[] = []
+    const content = stoppable((signal) => {
+      signals.push(signal)
+      return chunks('ab', 'c')
+    })
+    const reader = content[Symbol.asyncIterator]()
+    await reader.next()
+    const other = content[Symbol.asyncIterator]()
+    await reader.return?.()
+    expect(await drain({ [Symbol.asyncIterator]: () => other })).toEqual({ text: 'abc', error: undefined })
+    expect(await drain(content)).toEqual({ text: 'abc', error: undefined })
+    expect(signals.filter((signal) => signal?.aborted === true)).toHaveLength(1)
+  })
+
+  it('is verified if what it opens is, and keeps its file', () => {
+    const inner: Content = { ...contentOf(Buffer.from('abc')), file: '/some/file' }
+    const verified = stoppable(() => verify(inner, descriptor))
+    expect(verify(verified, descriptor)).toBe(verified)
+    expect(verified.file).toBe('/some/file')
+    const plain = stoppable(() => inner)
+    expect(verify(plain, descriptor)).not.toBe(plain)
   })
 })
 

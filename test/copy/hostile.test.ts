@@ -7,7 +7,7 @@ import { mediaTypes } from '../../src/content/media-types.ts'
 import { readAll } from '../../src/content/verify.ts'
 import { copy } from '../../src/copy/copy.ts'
 import { copyGraph } from '../../src/copy/copy-graph.ts'
-import { CopyError, errorCode, ResponseError } from '../../src/errors.ts'
+import { CopyError, errorCode, NotFoundError, ResponseError } from '../../src/errors.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { graph, ownTypes } from '../support/graph.ts'
 import { makePlace } from '../support/places.ts'
@@ -144,6 +144,52 @@ describe('a copy', () => {
     }).catch((cause: unknown) => cause)
     expect(error).toBeInstanceOf(CopyError)
     expect(error).toMatchObject({ origin: 'caller', operation: 'onEvent', cause: broken })
+  })
+
+  it('does not take the failure of another copy, made by a function of the caller’s, for its own', async () => {
+    const drawing = graph({ image: ['config', 'layer'], sbom: { children: ['empty'], subject: 'image' } })
+    const source = new MemoryTarget()
+    await drawing.pushTo(source)
+    const image = drawing.descriptor('image')
+    const attempt = copyGraph(source, drawing.descriptor('sbom'), new MemoryTarget(), {
+      onMissingSubject: 'skip',
+      async preCopy({ descriptor }) {
+        if (descriptor.digest !== image.digest) return
+        await copyGraph(new MemoryTarget(), descriptor, new MemoryTarget())
+      },
+    })
+    await expect(attempt).rejects.toMatchObject({
+      origin: 'caller',
+      operation: 'preCopy',
+      path: [{ digest: drawing.descriptor('sbom').digest }, { digest: image.digest }],
+      cause: { code: 'COPY', origin: 'source', descriptor: { digest: image.digest } },
+    })
+  })
+
+  it('reads the root once for all tags, and says so if the source fails there', async () => {
+    const drawing = graph({ image: ['config', 'layer'] })
+    const source = new MemoryTarget()
+    await drawing.pushTo(source)
+    const inner = new MemoryTarget()
+    await drawing.pushTo(inner)
+    const root = drawing.descriptor('image')
+    const destination = Object.assign(new RecordingDestination(inner), {
+      pushReference: (descriptor: Descriptor, _bytes: Uint8Array, tag: string) => inner.tag(descriptor, tag),
+    })
+    const broken = new NotFoundError('gone', { cause: missing })
+    const sources = [undefined, broken].map((error) => {
+      const recording = new RecordingSource(source, () => (error ? Promise.reject(error) : Promise.resolve()))
+      recording.resolve = () => Promise.resolve(root)
+      return recording
+    })
+    const [working, failing] = sources
+    if (working === undefined || failing === undefined) throw new RangeError('two sources')
+    const attempt = copy(failing, 'v1', destination, { destinationReference: ['a', 'b'] })
+    await expect(attempt).rejects.toMatchObject({ origin: 'source', descriptor: root, cause: broken })
+    expect(await Array.fromAsync(inner.tags())).toEqual([])
+    await copy(working, 'v1', destination, { destinationReference: ['a', 'b'] })
+    expect(await Array.fromAsync(inner.tags())).toEqual(['a', 'b'])
+    expect([failing.fetched, working.fetched]).toEqual([[root.digest], [root.digest]])
   })
 
   it('says of a blob that was left out under one type that it was left out under the other', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { copy } from '../../src/copy/copy.ts'
+import { copyGraph } from '../../src/copy/copy-graph.ts'
 import type { Content } from '../../src/content/content.ts'
 import type { Descriptor } from '../../src/content/descriptor.ts'
 import { successorsOf } from '../../src/content/manifest-types.ts'
@@ -8,6 +9,7 @@ import type { SignalOptions } from '../../src/events.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import type { Destination, PushOptions, Source } from '../../src/targets/target.ts'
 import { graph, ownTypes, type NodeSpec, type TestGraph } from '../support/graph.ts'
+import { RecordingSource } from '../support/spy.ts'
 
 /** A repeatable stream of numbers from 0 to 1. */
 function randomFrom(seed: number): () => number {
@@ -174,5 +176,30 @@ describe('a copy with slow ends, failures and aborts', () => {
     })
     await expect(attempt).rejects.toThrow('broken')
     expect(isMapping).toBe(false)
+  })
+
+  it('ends the read of a source that stands still when the destination wants no more', async () => {
+    const drawing = graph({ image: ['config', 'layer'] })
+    const memory = new MemoryTarget()
+    await drawing.pushTo(memory)
+    const source = new RecordingSource(memory, async ({ digest }, signal) => {
+      if (digest === drawing.descriptor('layer').digest) await delay(60_000, undefined, { signal })
+    })
+    const full = new Error('disk full')
+    const inner = new MemoryTarget()
+    const destination: Destination = {
+      exists: (descriptor) => inner.exists(descriptor),
+      tag: (descriptor, tag) => inner.tag(descriptor, tag),
+      async push(descriptor, content) {
+        if (descriptor.digest !== drawing.descriptor('layer').digest) return inner.push(descriptor, content)
+        const chunks = content[Symbol.asyncIterator]()
+        const reading = chunks.next()
+        await Promise.allSettled([reading, chunks.return?.()])
+        throw full
+      },
+    }
+    const attempt = copyGraph(source, drawing.descriptor('image'), destination)
+    await expect(attempt).rejects.toMatchObject({ origin: 'destination', operation: 'push', cause: full })
+    expect(source.active).toBe(0)
   })
 })

@@ -147,6 +147,7 @@ async function* chunksOf(
 class Sending implements AsyncIterable<Uint8Array> {
   readonly #body: StreamedBody
   #finished: Promise<void> = Promise.resolve()
+  #isStopped = false
   failure: { readonly error: unknown } | undefined
   isComplete = false
   isFinished = false
@@ -160,25 +161,36 @@ class Sending implements AsyncIterable<Uint8Array> {
     return this.#finished
   }
 
-  /** Without `throw`: a stream throws into its iterator what the network did, which is no failure of the content. */
+  /**
+   * Without `throw`: a stream throws into its iterator what the network did, which is no failure of the content.
+   * The content hears at once that nobody wants more of it; the generator would tell it only after the next chunk.
+   */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    const chunks = this.#chunks()
-    return { next: () => chunks.next(), return: () => chunks.return(undefined) }
+    const content = this.#body.content[Symbol.asyncIterator]()
+    const chunks = this.#chunks({ [Symbol.asyncIterator]: () => content })
+    return {
+      next: () => chunks.next(),
+      return: async () => {
+        this.#isStopped = true
+        await Promise.allSettled([content.return?.()])
+        return chunks.return(undefined)
+      },
+    }
   }
 
-  async *#chunks(): AsyncGenerator<Uint8Array, undefined> {
+  async *#chunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, undefined> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#finished = promise
     try {
       let held: Uint8Array | undefined
-      for await (const chunk of this.#body.content) {
+      for await (const chunk of content) {
         if (held !== undefined) yield held
         held = chunk
       }
-      this.isComplete = true
+      this.isComplete = !this.#isStopped
       if (held !== undefined) yield held
     } catch (error) {
-      this.failure = { error }
+      if (!this.#isStopped) this.failure = { error }
       throw error
     } finally {
       this.isFinished = true

@@ -3,26 +3,30 @@ import type { Edge } from '../content/manifest-types.ts'
 import type { NodeState } from './options.ts'
 
 /** A node where it was met first: what stands above it, and how it hangs there. */
-export interface Place {
+export interface ReachedNode {
   readonly descriptor: Descriptor
   readonly edge: Edge | 'root'
-  readonly parent?: Place
+  /** Undefined for the root. */
+  readonly parent?: ReachedNode
+  /** Edges from the root. */
   readonly depth: number
   /** The config of an image that the destination does not have: new as its image is new, so nobody needs to ask. */
   readonly isNewConfig?: boolean
 }
 
-export function rootPlace(descriptor: Descriptor): Place {
+/** The root of a copy. */
+export function rootNode(descriptor: Descriptor): ReachedNode {
   return { descriptor, edge: 'root', depth: 0 }
 }
 
-export function nodeState({ descriptor, parent }: Place): NodeState {
+/** What functions of the caller's are told of a node. */
+export function nodeState({ descriptor, parent }: ReachedNode): NodeState {
   return { descriptor, parent: parent?.descriptor }
 }
 
-/** The nodes from the root down to a place. */
-export function pathTo(place: Place): readonly Descriptor[] {
+/** The nodes from the root down to a node. */
+export function pathTo(node: ReachedNode): readonly Descriptor[] {
   const path: Descriptor[] = []
-  for (let at: Place | undefined = place; at !== undefined; at = at.parent) path.unshift(at.descriptor)
+  for (let at: ReachedNode | undefined = node; at !== undefined; at = at.parent) path.unshift(at.descriptor)
   return path
 }
