@@ -5,7 +5,7 @@ import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { runCommand } from '../cli/command.ts'
 import { startGgcrRegistry, type PeerRegistry } from '../support/peer-registries.ts'
 import { describePeers, run, samplePath } from '../support/peers.ts'
-import { newFolder } from './folder.ts'
+import { newFolder } from '../support/folder.ts'
 import { expectSampleGraph, sampleDigest, taggedDigest } from './layout-files.ts'
 import { copiers, peerCopy } from './peer-copy.ts'
 

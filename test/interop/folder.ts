@@ -1,1 +1,0 @@
-export { newFolder } from '../support/folder.ts'
