@@ -21,9 +21,7 @@ export interface MemoryOptions {
   /** A folder of the bench's own, with room for twice the largest blob. */
   readonly directory: string
   readonly signal: AbortSignal
-  /** The blob that the others are compared with. @default 64 MiB */
-  readonly smallBytes?: number | undefined
-  /** The blob that is copied in all three directions. @default 4 GiB */
+  /** The blob that is copied in all three directions, as one of 64 MiB is before, for comparison. @default 4 GiB */
   readonly bigBytes?: number | undefined
   /** The blob that goes to a receiver which is held back. @default 1 GiB */
   readonly heldBytes?: number | undefined
@@ -40,6 +38,9 @@ const memoryLimits: { readonly growthBytes: number; readonly peakBytes: number }
 /** The most bytes that are on disk at once with the default sizes. */
 export const memoryNeededBytes: number = 9 * 1024 * mebibyte
 
+/** The blob that the others are compared with. */
+const smallBytes = 64 * mebibyte
+
 const heldBytesPerSecond = 50 * mebibyte
 const timeoutMilliseconds = 180_000
 
@@ -48,7 +49,7 @@ const timeoutMilliseconds = 180_000
  * GNU time, and strace to hold a layout back: without it that is left out.
  */
 export async function* measureMemory(options: MemoryOptions): AsyncGenerator<MemoryResult> {
-  const { smallBytes = 64 * mebibyte, bigBytes = 4096 * mebibyte, heldBytes = 1024 * mebibyte } = options
+  const { bigBytes = 4096 * mebibyte, heldBytes = 1024 * mebibyte } = options
   if (!hasGnuTime()) throw new Error('peak memory is measured with GNU time, which is not on PATH')
   const least = new Map<string, number>()
   for (const blobBytes of [smallBytes, bigBytes]) {
@@ -130,7 +131,7 @@ function asHeld(run: Run): Run {
 }
 
 /** A layout is written with one writev for each MiB, so that a delay of each makes the disk as slow as the held registries. */
-function withSlowWrites({ program, args }: Command): Command {
+export function withSlowWrites({ program, args }: Command): Command {
   const microseconds = Math.round((mebibyte / heldBytesPerSecond) * 1_000_000)
   const slow = ['-f', '--seccomp-bpf', '-qq', '--output=/dev/null', '--trace=writev']
   return {

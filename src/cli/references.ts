@@ -16,6 +16,7 @@ export interface LayoutPlace {
   readonly directory: string
 }
 
+/** Where content can be, as an argument names it. */
 export type Place = RepositoryPlace | LayoutPlace
 
 /** What an argument of a command names: a place, and tags and a digest there. */
@@ -25,6 +26,7 @@ export interface Address {
   readonly digest?: Digest | undefined
 }
 
+/** What flags say of the spelling of an argument. */
 export interface SpellingOptions {
   /** The argument is the folder of a layout without a prefix, because a flag says so. @default false */
   readonly isLayout?: boolean | undefined

@@ -50,6 +50,8 @@ export function tap(
 /**
  * The content that `open` gives, for a reader that may stop while it waits for a chunk: `return` of an iterator aborts
  * the signal with which that iteration was opened. A generator alone would let the reader wait for the chunk.
+ * `open` is called once at once, without a signal, for what the content has besides its chunks (`file`, `from`, being
+ * verified), and once for each iteration. `from` cannot be stopped.
  */
 export function stoppable(open: (signal?: AbortSignal) => Content): Content {
   return withIterator(open(), () => {

@@ -69,13 +69,17 @@ export async function send<T>(
 ): Promise<T> {
   const { descriptor } = node
   let sourceError: unknown
-  const open = (signal?: AbortSignal): Content =>
+  const watched = (content: Content): Content =>
     tap(
-      bytes === undefined ? source.fetch(descriptor, { signal }) : verify(contentOf(bytes), descriptor),
+      content,
       (chunk) => ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
       (error) => (sourceError = error),
     )
-  const content = await step('source', 'fetch', node, () => stoppable(open))
+  const open = (): Content =>
+    bytes === undefined
+      ? stoppable((signal) => watched(source.fetch(descriptor, { signal })))
+      : watched(verify(contentOf(bytes), descriptor))
+  const content = await step('source', 'fetch', node, open)
   return lanes.transfer(descriptor, async () => {
     ledger.tell({ type: 'started', descriptor })
     try {

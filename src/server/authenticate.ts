@@ -6,7 +6,10 @@ import { refusal } from './errors.ts'
 import type { Answer } from './exchange.ts'
 import { Guesses, type Credentials } from './guesses.ts'
 
-/** Checks the Authorization header of a request from an address: undefined for one that may pass, else its refusal. */
+/**
+ * Checks the Authorization header of a request from an address: undefined for one that may pass, else its refusal.
+ * Rejects with the reason of a `signal` that has aborted.
+ */
 export type Authenticator = (
   authorization: string | undefined,
   address: string | undefined,
@@ -15,9 +18,12 @@ export type Authenticator = (
 
 /**
  * Basic authentication by the text of an htpasswd file whose hashes are of bcrypt. Each password is hashed once; then
- * it is known by a keyed hash. Unknown users cost as much time as known ones. No address can have many guesses wait,
- * none can have them wait under one name alone, and those of an address that has few come first. Guesses under many
- * names still keep new logins from their address out; who has logged in before passes at once.
+ * it is known by a keyed hash. Unknown users cost as much time as known ones.
+ *
+ * At most 16 checks wait per address, 4 of them under one name, 256 in all; more are refused with 429. Addresses that
+ * have few go first. Guesses under many names can still keep new logins from their address out; who has logged in
+ * before passes at once.
+ *
  * Error: UNSUPPORTED for another kind of hash, and for a file that names no user.
  */
 export function createAuthenticator(htpasswd: string): Authenticator {

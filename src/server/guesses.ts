@@ -31,8 +31,8 @@ interface Waiting {
 export class Guesses {
   readonly #check: (credentials: Credentials) => Promise<boolean>
   readonly #queue = new PQueue({ concurrency: 1 })
-  readonly #addresses = new Tally()
-  readonly #names = new Tally()
+  readonly #addresses = new Counts()
+  readonly #names = new Counts()
   readonly #waiting = new Map<string, Waiting>()
 
   constructor(check: (credentials: Credentials) => Promise<boolean>) {
@@ -45,12 +45,13 @@ export class Guesses {
    */
   outcomeOf(guess: Guess): Promise<boolean> | undefined {
     guess.signal?.throwIfAborted()
-    const waiting = this.#waiting.get(guess.id) ?? this.#begin(guess)
-    waiting?.askers.push(guess.signal)
-    return waiting?.outcome
+    const waiting = this.#waiting.get(guess.id)
+    if (waiting === undefined) return this.#begin(guess)
+    waiting.askers.push(guess.signal)
+    return waiting.outcome
   }
 
-  #begin({ id, address, user, password, signal }: Guess): Waiting | undefined {
+  #begin({ id, address, user, password, signal }: Guess): Promise<boolean> | undefined {
     const name = JSON.stringify([address, user])
     const others = this.#addresses.of(address)
     const isFull = others >= maxGuessesPerAddress || this.#names.of(name) >= maxGuessesPerName
@@ -68,23 +69,23 @@ export class Guesses {
         this.#names.add(name, -1)
       }
     }
-    const waiting = { outcome: this.#queue.add(takeTurn, { priority: -others }), askers }
-    this.#waiting.set(id, waiting)
-    return waiting
+    const outcome = this.#queue.add(takeTurn, { priority: -others })
+    this.#waiting.set(id, { outcome, askers })
+    return outcome
   }
 }
 
 /** Counts by key, and forgets the keys that are back at zero. */
-class Tally {
-  readonly #counts = new Map<string, number>()
+class Counts {
+  readonly #byKey = new Map<string, number>()
 
   of(key: string): number {
-    return this.#counts.get(key) ?? 0
+    return this.#byKey.get(key) ?? 0
   }
 
   add(key: string, change: 1 | -1): void {
     const count = this.of(key) + change
-    if (count === 0) this.#counts.delete(key)
-    else this.#counts.set(key, count)
+    if (count === 0) this.#byKey.delete(key)
+    else this.#byKey.set(key, count)
   }
 }

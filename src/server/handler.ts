@@ -26,13 +26,16 @@ export interface RequestFact {
 
 /** Who may do what, how much of it, and who hears of it. */
 export interface RegistryHandlerOptions {
-  /** The text of an htpasswd file with hashes of bcrypt. @default everybody may do everything */
+  /**
+   * The text of an htpasswd file with hashes of bcrypt. Logins beyond those that may wait to be checked are refused
+   * with 429. @default everybody may do everything
+   */
   readonly htpasswd?: string | undefined
   /** Refuses all that writes. @default false */
   readonly readOnly?: boolean | undefined
   /** The largest manifest that is taken. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
-  /** @default no limit */
+  /** The largest blob that is taken, in bytes. @default no limit */
   readonly maxBlobBytes?: number | undefined
   /** How many uploads may be unfinished at a time. @default 1000 */
   readonly maxUploads?: number | undefined

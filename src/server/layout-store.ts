@@ -10,7 +10,7 @@ import type { RegistryStore } from './store.ts'
 
 /** How the layouts of a store are read. */
 export interface LayoutStoreOptions {
-  /** @default the standard ones */
+  /** The manifest media types that the layouts know. @default the standard ones */
   readonly manifestTypes?: ManifestTypes | undefined
 }
 

@@ -7,7 +7,7 @@ import type { RegistryStore } from './store.ts'
 
 /** Where to listen, and how to answer. */
 export interface ServeOptions extends RegistryHandlerOptions {
-  /** @default '127.0.0.1' */
+  /** The name or address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined
   /** 0 takes any that is free. @default 0 */
   readonly port?: number | undefined

@@ -15,8 +15,9 @@ import type {
   Target,
 } from './target.ts'
 
+/** What a store in memory takes. */
 export interface MemoryTargetOptions {
-  /** @default the standard ones */
+  /** The manifest media types that the store knows. @default the standard ones */
   readonly manifestTypes?: ManifestTypes | undefined
   /** The largest manifest that is taken, in bytes. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined

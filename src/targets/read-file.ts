@@ -27,6 +27,7 @@ export interface ReadableFileSystem {
   open(path: string, flags: number): Promise<ReadableFile>
 }
 
+/** Which part of a file is wanted. */
 export interface ReadFileOptions {
   readonly signal?: AbortSignal | undefined
   /** The first byte to read. @default 0 */

@@ -15,16 +15,19 @@ export interface FetchedManifest {
   readonly bytes: Uint8Array
 }
 
+/** How much a manifest that nobody has seen yet may hold. */
 export interface FetchReferenceOptions extends SignalOptions {
   /** The largest manifest that is accepted, in bytes. @default 4 MiB */
   readonly maxBytes?: number | undefined
 }
 
+/** Which referrers are wanted. */
 export interface ReferrersOptions extends SignalOptions {
   /** Only referrers of this artifact type. */
   readonly artifactType?: string | undefined
 }
 
+/** Which part of the tags is wanted. */
 export interface TagsOptions extends SignalOptions {
   /** Only tags after this one in lexical order (distribution-spec, "Listing Tags"). */
   readonly last?: string | undefined
@@ -32,6 +35,7 @@ export interface TagsOptions extends SignalOptions {
   readonly limit?: number | undefined
 }
 
+/** What the caller knows of the content, so that the target can take the shortest way. */
 export interface PushOptions extends SignalOptions {
   /**
    * What is known of the content at the target. `'unknown'`: the target looks first, and resolves `'existed'`
@@ -71,6 +75,8 @@ export interface Source {
   referrers?(descriptor: Descriptor, options?: ReferrersOptions): AsyncIterable<Descriptor>
   /** All tags in lexical order; digests are not tags. */
   tags?(options?: TagsOptions): AsyncIterable<string>
+  /** All nodes that the store lists, tagged or not, each once: where to begin without a tag. */
+  listed?(options?: SignalOptions): AsyncIterable<Descriptor>
 }
 
 /** Something that content can be copied to. */

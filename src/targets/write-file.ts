@@ -20,6 +20,7 @@ export interface WritableFileSystem {
   unlink(path: string): Promise<void>
 }
 
+/** How safely a file is written. */
 export interface WriteFileOptions {
   readonly signal?: AbortSignal | undefined
   /** Waits until the bytes are on the disk, for a file whose loss could not be noticed. @default false */

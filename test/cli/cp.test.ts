@@ -10,7 +10,8 @@ import { graph, type TestGraph } from '../support/graph.ts'
 import { cert, key } from '../server/certificate.ts'
 import { runCommand } from './command.ts'
 import { newFolder } from '../support/folder.ts'
-import { fill, repository, sampleImage, startRegistry } from './registry.ts'
+import { startRegistry } from '../support/registry.ts'
+import { fill, repository, sampleImage } from './registry.ts'
 
 async function expectSame(image: TestGraph, target: Source, names: readonly string[]): Promise<void> {
   for (const name of names) {

@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { cert, key } from '../server/certificate.ts'
 import { newFolder } from '../support/folder.ts'
+import { startRegistry, type Misbehaviour } from '../support/registry.ts'
 import { runCommand, type CommandResult } from './command.ts'
-import { fill, repository, sampleImage, startRegistry, type Misbehaviour } from './registry.ts'
+import { fill, repository, sampleImage } from './registry.ts'
 
 /** One sentence and one hint as the last lines on stderr, no stack trace, nothing on stdout. */
 function expectFailure(

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { graph } from '../support/graph.ts'
 import { newFolder } from '../support/folder.ts'
+import { startRegistry, type Misbehaviour } from '../support/registry.ts'
 import { runCommand, startCommand } from './command.ts'
-import { fill, repository, startRegistry, type Misbehaviour } from './registry.ts'
+import { fill, repository } from './registry.ts'
 
 const mebibyte = 1024 * 1024
 

@@ -2,8 +2,9 @@ import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { newFolder } from '../support/folder.ts'
+import { startRegistry } from '../support/registry.ts'
 import { runCommand, startCommand } from './command.ts'
-import { fill, repository, sampleImage, startRegistry } from './registry.ts'
+import { fill, repository, sampleImage } from './registry.ts'
 
 describe('copygraph resolve', () => {
   it('prints the digest of a tag, and the descriptor as JSON', async () => {

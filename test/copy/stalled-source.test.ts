@@ -1,12 +1,9 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../src/content/media-types.ts'
 import { copyGraph } from '../../src/copy/copy-graph.ts'
-import { createRegistryHandler } from '../../src/server/handler.ts'
-import { memoryStore } from '../../src/server/store.ts'
 import { Repository } from '../../src/targets/remote/repository.ts'
 import { graph } from '../support/graph.ts'
+import { startRegistry, type Misbehaviour } from '../support/registry.ts'
 
 const layerBytes = 4 * 1024 * 1024
 const drawing = graph({
@@ -15,39 +12,27 @@ const drawing = graph({
 })
 const { digest } = drawing.descriptor('layer')
 
-interface Wrapped extends AsyncDisposable {
-  readonly repository: Repository
-  readonly server: Server
-}
-
-/** The embedded registry; `intercept` answers a request itself if it returns true. */
-async function wrapped(
-  intercept: (request: IncomingMessage, response: Parameters<RequestListener>[1]) => boolean,
-): Promise<Wrapped> {
-  const handler = createRegistryHandler(memoryStore())
-  const server = createServer((request, response) => {
-    if (!intercept(request, response)) handler(request, response)
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  const repository = new Repository(`127.0.0.1:${port}/test/content`)
+/** A repository of a registry that misbehaves, for as long as the test uses it. */
+async function openRepository(misbehave: Misbehaviour): Promise<OpenRepository> {
+  const registry = await startRegistry({ misbehave })
+  const repository = new Repository(`${registry.name}/app`)
   return {
     repository,
-    server,
     async [Symbol.asyncDispose]() {
       await repository.close()
-      server.closeAllConnections()
-      server.close()
-      await handler.close()
+      await registry[Symbol.asyncDispose]()
     },
   }
 }
 
+interface OpenRepository extends AsyncDisposable {
+  readonly repository: Repository
+}
+
 /** Gives the beginning of the layer, more than one chunk, and then nothing; `ended` resolves when the client has gone. */
-async function stalledSource(): Promise<Wrapped & { readonly ended: Promise<void> }> {
+async function stalledSource(): Promise<OpenRepository & { readonly ended: Promise<void> }> {
   const { promise: ended, resolve } = Promise.withResolvers<void>()
-  const source = await wrapped((request, response) => {
+  const source = await openRepository((request, response) => {
     if (request.method !== 'GET' || request.url?.endsWith(digest) !== true) return false
     response.writeHead(200, { 'content-length': layerBytes, 'docker-content-digest': digest })
     response.write(drawing.node('layer').bytes.subarray(0, 128 * 1024))
@@ -66,7 +51,7 @@ describe('a source that stands still', () => {
     'does not keep the copy waiting when the destination %s',
     async (_, status, expected) => {
       await using source = await stalledSource()
-      await using destination = await wrapped((request, response) => {
+      await using destination = await openRepository((request, response) => {
         if (request.method !== 'PUT' || request.url?.includes(digest.slice('sha256:'.length)) !== true) {
           return false
         }
@@ -82,7 +67,7 @@ describe('a source that stands still', () => {
 
   it('does not keep the copy waiting when the destination cuts the connection', async () => {
     await using source = await stalledSource()
-    await using destination = await wrapped((request) => {
+    await using destination = await openRepository((request) => {
       if (request.method !== 'PUT') return false
       request.once('data', () => request.socket.destroy())
       return true

@@ -112,8 +112,7 @@ const unlinkable = [
 
 const oldMilliseconds = 7 * 24 * 60 * 60 * 1000
 
-/** Another version of this library may have left names without the number at their end. */
-const namePattern = new RegExp(`^copygraph-(${ownerNamePattern})-[0-9a-f]{16}(?:-\\d+)?$`)
+const namePattern = new RegExp(`^copygraph-(${ownerNamePattern})-[0-9a-f]{16}-\\d+$`)
 
 async function makePrefix(): Promise<string> {
   return `copygraph-${ownerName(await currentOwner())}-${randomBytes(8).toString('hex')}`

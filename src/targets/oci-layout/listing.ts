@@ -70,11 +70,12 @@ async function withoutDeleted(
   changes: readonly Change[],
   manifests: Manifests,
 ): Promise<IndexJson> {
-  const deleted = new Set<unknown>(changes.flatMap((change) => change.deleted ?? []))
+  const deleted = new Set<Digest>(changes.flatMap((change) => change.deleted ?? []))
   if (deleted.size === 0) return index
-  const entries = index.entries.filter((entry) => deleted.has(digestOf(entry)))
-  const kept = new Set(await present(entries, manifests))
-  return without(index, (entry) => deleted.has(digestOf(entry)) && !kept.has(entry))
+  const isDeleted = ({ descriptor }: Entry): boolean =>
+    descriptor !== undefined && deleted.has(descriptor.digest)
+  const kept = new Set(await present(index.entries.filter(isDeleted), manifests))
+  return without(index, (entry) => isDeleted(entry) && !kept.has(entry))
 }
 
 /** Those whose manifest is here. */

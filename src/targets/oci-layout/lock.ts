@@ -8,6 +8,7 @@ import { isFileError, readSmallFile } from '../read-file.ts'
 import { removeFile } from '../write-file.ts'
 import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
 
+/** How long to be patient with another process. */
 export interface LockOptions {
   readonly signal?: AbortSignal | undefined
   /** How long to wait for another process. @default 60 s */

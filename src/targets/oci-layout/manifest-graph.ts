@@ -76,6 +76,16 @@ export class ManifestGraph {
     return contained?.size === size ? contained : listed.at(-1)
   }
 
+  /** The same for bytes that are a manifest; undefined for a blob. */
+  async describeManifest(
+    node: Pick<Descriptor, 'digest' | 'size'>,
+    snapshot: Snapshot,
+    options: SignalOptions,
+  ): Promise<Descriptor | undefined> {
+    const known = await this.describe(node, snapshot, options)
+    return known !== undefined && this.#manifestTypes.isManifest(known.mediaType) ? known : undefined
+  }
+
   /** All manifests that refer to a node, as far as they are known. */
   predecessors(digest: Digest): readonly Predecessor[] {
     return this.#index.of(digest)

@@ -80,6 +80,11 @@ export class Manifests {
     return contains.filter(({ mediaType }) => this.#manifestTypes.isManifest(mediaType))
   }
 
+  /** True for a manifest that contains others. */
+  covers(facts: ManifestFacts): boolean {
+    return this.contained(facts).length > 0
+  }
+
   #read(manifest: Descriptor, bytes: Uint8Array): ManifestFacts {
     return this.#manifestTypes.read(manifest, bytes, { maxBytes: this.#maxBytes })
   }

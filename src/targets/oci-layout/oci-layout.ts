@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path'
 import { contentOf, type Content } from '../../content/content.ts'
 import { nodeKey, sameNode, type Descriptor } from '../../content/descriptor.ts'
 import { digestOf, isDigest, parseDigest, type Digest } from '../../content/digest.ts'
-import type { ManifestFacts } from '../../content/manifest.ts'
 import { standardManifestTypes, type ManifestTypes } from '../../content/manifest-types.ts'
 import { mediaTypes } from '../../content/media-types.ts'
 import { defaultMaxMetadataBytes, verifyBytes } from '../../content/verify.ts'
@@ -35,10 +34,11 @@ import { settleListing } from './listing.ts'
 import { ManifestGraph } from './manifest-graph.ts'
 import { Manifests } from './manifests.ts'
 
+/** How a layout reads its disk, and what it takes. */
 export interface OciLayoutOptions {
   /** The disk. @default `node:fs/promises` */
   readonly fs?: LayoutFileSystem | undefined
-  /** @default the standard ones */
+  /** The manifest media types that the layout knows. @default the standard ones */
   readonly manifestTypes?: ManifestTypes | undefined
   /** The largest manifest that is taken or read, in bytes. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
@@ -83,17 +83,13 @@ export class OciLayout implements Target {
       exists: (manifest) => this.#blobs.exists(manifest),
       read: (manifest, reading) => this.#manifests.facts(manifest, reading),
     })
+    const listing = { graph: this.#graph, manifests: this.#manifests, manifestTypes }
     this.#index = new IndexFile({
       directory,
       fs,
       ingest,
       lockTimeoutMilliseconds,
-      settle: (snapshot, index, changes) =>
-        settleListing(index, changes, snapshot, {
-          graph: this.#graph,
-          manifests: this.#manifests,
-          manifestTypes,
-        }),
+      settle: (snapshot, index, changes) => settleListing(index, changes, snapshot, listing),
     })
     this.#folder = new LayoutFolder({ directory, fs, ingest, index: this.#index })
   }
@@ -124,7 +120,9 @@ export class OciLayout implements Target {
   async exists(descriptor: Descriptor, options: SignalOptions = {}): Promise<boolean> {
     options.signal?.throwIfAborted()
     if (!(await this.#blobs.exists(descriptor))) return false
-    return !this.manifestTypes.isManifest(descriptor.mediaType) || this.#hasManifest(descriptor, options)
+    if (!this.manifestTypes.isManifest(descriptor.mediaType)) return true
+    const snapshot = (await this.#index.read(options)) ?? emptySnapshot
+    return (await this.#graph.describeManifest(descriptor, snapshot, options)) !== undefined
   }
 
   fetch(descriptor: Descriptor, options: SignalOptions = {}): Content {
@@ -162,7 +160,8 @@ export class OciLayout implements Target {
       (await this.#manifests.facts(descriptor, options)) ??
       (await this.#manifests.write(descriptor, contentOf(bytes), options))
     this.#graph.add(descriptor, facts)
-    await this.#moveTag(reference, addTaggedManifest(descriptor, this.#covers(facts), reference), options)
+    const addition = addTaggedManifest(descriptor, this.#manifests.covers(facts), reference)
+    await this.#moveTag(reference, addition, options)
   }
 
   async ingest(content: Content, mediaType: string, options: SignalOptions = {}): Promise<Descriptor> {
@@ -194,15 +193,14 @@ export class OciLayout implements Target {
     const snapshot = await this.#folder.snapshot(options)
     const size = await this.#blobs.size(digest)
     if (size === undefined) throw this.#notFound(digest)
-    const known = await this.#graph.describe({ digest, size }, snapshot, options)
-    const isManifest = known !== undefined && this.manifestTypes.isManifest(known.mediaType)
-    const contained = isManifest ? await this.#manifests.containedManifests(known, options) : []
-    await this.#relist(removeNode(digest, contained), options)
+    const manifest = await this.#graph.describeManifest({ digest, size }, snapshot, options)
+    const contained = manifest && (await this.#manifests.containedManifests(manifest, options))
+    await this.#relist(removeNode(digest, contained ?? []), options)
     await this.#blobs.remove(digest)
     this.#graph.remove(digest)
     // In between, while the manifest was still there, another process may have listed it anew, as what contained it was
     // removed, or taken what it contained for covered by it.
-    if (isManifest) await this.#relist(forgetDeleted(digest, contained), options)
+    if (contained !== undefined) await this.#relist(forgetDeleted(digest, contained), options)
   }
 
   async *tags(options: TagsOptions = {}): AsyncGenerator<string> {
@@ -212,8 +210,7 @@ export class OciLayout implements Target {
     yield* tags.sort().slice(0, limit)
   }
 
-  /** All nodes that index.json lists, tagged or not, each once: where to begin in a layout that has no tags. */
-  async *roots(options: SignalOptions = {}): AsyncGenerator<Descriptor> {
+  async *listed(options: SignalOptions = {}): AsyncGenerator<Descriptor> {
     const { listed } = await this.#folder.snapshot(options)
     const nodes = [...listed.values()].flat()
     yield* new Map(nodes.map((node) => [nodeKey(node), node])).values()
@@ -244,15 +241,8 @@ export class OciLayout implements Target {
     const stored = isThere ? await this.#manifests.facts(descriptor, options) : undefined
     const facts = stored ?? (await this.#manifests.write(descriptor, content, options))
     this.#graph.add(descriptor, facts)
-    if (!contained) await this.#relist(addManifest(descriptor, this.#covers(facts)), options)
+    if (!contained) await this.#relist(addManifest(descriptor, this.#manifests.covers(facts)), options)
     return stored === undefined ? 'copied' : 'existed'
-  }
-
-  /** Listed, or reached from what is listed. */
-  async #hasManifest(descriptor: Descriptor, options: SignalOptions): Promise<boolean> {
-    const snapshot = (await this.#index.read(options)) ?? emptySnapshot
-    const known = await this.#graph.describe(descriptor, snapshot, options)
-    return known !== undefined && this.manifestTypes.isManifest(known.mediaType)
   }
 
   async #resolveDigest(digest: Digest, snapshot: Snapshot, options: SignalOptions): Promise<Descriptor> {
@@ -279,10 +269,6 @@ export class OciLayout implements Target {
     const snapshot = await this.#index.read(options)
     if (snapshot !== undefined) await this.#graph.refresh(snapshot, options)
     await this.#index.change(mutation, options)
-  }
-
-  #covers(facts: ManifestFacts): boolean {
-    return this.#manifests.contained(facts).length > 0
   }
 
   #notFound(reference: string): NotFoundError {

@@ -56,7 +56,7 @@ describe('a layout that another tool has written', () => {
     expect((await Array.fromAsync(layout.referrers(m1))).map(plainDescriptor)).toEqual([sbom])
   })
 
-  it('has all that is listed for roots, with tags and without, each node once', async () => {
+  it('lists all nodes of index.json, with tags and without, each once', async () => {
     const directory = await foreignLayout({
       schemaVersion: 2,
       manifests: [
@@ -66,9 +66,9 @@ describe('a layout that another tool has written', () => {
         { mediaType: 'application/x', digest: 'other:1', size: 1 },
       ],
     })
-    const roots = await Array.fromAsync(new OciLayout(directory).roots())
-    expect(roots).toEqual([m1, list])
-    await expect(Array.fromAsync(new OciLayout(`${directory}/none`).roots())).rejects.toMatchObject({
+    const listed = await Array.fromAsync(new OciLayout(directory).listed())
+    expect(listed).toEqual([m1, list])
+    await expect(Array.fromAsync(new OciLayout(`${directory}/none`).listed())).rejects.toMatchObject({
       code: 'INVALID_LAYOUT',
     })
   })

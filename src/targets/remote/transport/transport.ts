@@ -9,6 +9,7 @@ import { registryUrl } from './origin.ts'
 import { followRedirects } from './redirect.ts'
 import { Turns } from './turns.ts'
 
+/** How registries are reached, and who is shown to them. */
 export interface TransportOptions {
   /** Finds the credential for a registry. @default anonymous everywhere */
   readonly credential?: FindCredential | undefined
@@ -26,7 +27,7 @@ export interface TransportOptions {
   readonly headersTimeout?: number | undefined
   /** How long an answer may pause in its middle, in milliseconds. @default 5 minutes */
   readonly bodyTimeout?: number | undefined
-  /** @default 'copygraph' */
+  /** The User-Agent header of every request. @default 'copygraph' */
   readonly userAgent?: string | undefined
 }
 
