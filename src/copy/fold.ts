@@ -20,7 +20,7 @@ import { WaitGraph } from './wait-graph.ts'
 export type WriteManifest = (
   node: ReachedNode,
   bytes: Uint8Array,
-  existing: 'absent' | 'replace',
+  existing: 'absent' | 'replace' | 'unknown',
 ) => Promise<PushOutcome>
 
 /** How one fold differs from an ordinary one. */
@@ -100,20 +100,29 @@ export class Fold {
     const { verify = 'root' } = this.#workshop.options
     const state = this.#isHealing ? 'damaged' : await look(node, this.#workshop)
     if (state === 'present' && verify === 'root') return settle(node, this.#workshop, 'existed')
-    await this.#below(node, state === 'absent')
-    if (state === 'present') return settle(node, this.#workshop, 'existed')
+    const isReferrer = await this.#below(node, state === 'absent')
+    if (state === 'present') return isReferrer ? this.#confirm(node) : settle(node, this.#workshop, 'existed')
     if (await leftOut(node, this.#workshop)) return
     const outcome = await this.#write(node, state === 'damaged' ? 'replace' : 'absent')
     await settle(node, this.#workshop, outcome)
   }
 
-  async #below(node: ReachedNode, isNew: boolean): Promise<void> {
+  /** True if the node refers to a subject. */
+  async #below(node: ReachedNode, isNew: boolean): Promise<boolean> {
     const nodes = await nodesBelow(node, this.#workshop, isNew)
     const key = nodeKey(node.descriptor)
     const keys = nodes.map(({ descriptor }) => nodeKey(descriptor))
     await step('source', 'copy', node, () => this.#waits.begin(key, keys))
     await Promise.all(nodes.map((below) => this.visit(below)))
     this.#waits.end(key)
+    return nodes.some(({ edge }) => edge === 'subject')
+  }
+
+  /** A destination that keeps lists of referrers itself may have been interrupted between a manifest and its list. */
+  async #confirm(node: ReachedNode): Promise<void> {
+    const { source, lanes } = this.#workshop
+    const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
+    await settle(node, this.#workshop, await this.#writeManifest(node, bytes, 'unknown'))
   }
 
   /** A destination that misses content, though it claimed to have it, gets all that the manifest names again, once. */

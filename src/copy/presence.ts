@@ -35,7 +35,7 @@ export class Presence {
       this.#sample.push(asked)
       return asked
     }
-    await Promise.allSettled(this.#sample)
+    await Promise.all(this.#sample)
     return this.#isAnyPresent ? this.#ask(node) : 'absent'
   }
 

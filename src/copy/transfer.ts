@@ -75,11 +75,18 @@ export async function send<T>(
       (chunk) => ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
       (error) => (sourceError = error),
     )
-  const open = (): Content =>
-    bytes === undefined
-      ? stoppable((signal) => watched(source.fetch(descriptor, { signal })))
-      : watched(verify(contentOf(bytes), descriptor))
-  const content = await step('source', 'fetch', node, open)
+  // Opened anew for each iteration: each time it may be other content, and each time it may fail.
+  const open = (signal?: AbortSignal): Content => {
+    try {
+      return watched(verify(source.fetch(descriptor, { signal }), descriptor))
+    } catch (error) {
+      sourceError = error
+      throw error
+    }
+  }
+  const content = await step('source', 'fetch', node, () =>
+    bytes === undefined ? stoppable(open) : watched(verify(contentOf(bytes), descriptor)),
+  )
   return lanes.transfer(descriptor, async () => {
     ledger.tell({ type: 'started', descriptor })
     try {

@@ -126,32 +126,41 @@ async function fill(
   await file.close()
 }
 
-/** One batch is written while the next one is collected; never two, as their order would not be certain. */
+/**
+ * One batch is written while the next one is collected; never two, as their order would not be certain. A write that
+ * fails ends the reading at once, also of content that stands still.
+ */
 async function writeBatches(
   file: WritableFile,
   content: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const chunks = content[Symbol.asyncIterator]()
   let batch: Uint8Array[] = []
   let bytes = 0
-  let writing: Promise<void> | undefined
+  let writing = Promise.resolve()
+  let failure: { readonly error: unknown } | undefined
   try {
-    for await (const chunk of content) {
+    for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) {
       signal?.throwIfAborted()
       if (chunk.length > 0) batch.push(chunk)
       bytes += chunk.length
       if (!isFullBatch(batch, bytes)) continue
       await writing
       writing = writeChunks(file, batch)
-      // Its failure is met at the next batch; until then it must not count as unhandled.
-      writing.catch(() => {})
+      writing.catch((error: unknown) => {
+        failure = { error }
+        chunks.return?.().catch(() => {})
+      })
       batch = []
       bytes = 0
     }
     await writing
     await writeChunks(file, batch)
-  } finally {
-    await writing?.catch(() => {})
+  } catch (error) {
+    await writing.catch(() => {})
+    // Reading may have failed because it was ended.
+    throw failure === undefined ? error : failure.error
   }
 }
 

@@ -156,12 +156,15 @@ export class OciLayout implements Target {
       return this.tag(descriptor, reference, options)
     }
     await this.#folder.make(options)
-    const facts =
-      (await this.#manifests.facts(descriptor, options)) ??
-      (await this.#manifests.write(descriptor, contentOf(bytes), options))
-    this.#graph.add(descriptor, facts)
-    const addition = addTaggedManifest(descriptor, this.#manifests.covers(facts), reference)
-    await this.#moveTag(reference, addition, options)
+    // Another process may delete the manifest before it has its tag.
+    do {
+      const facts =
+        (await this.#manifests.facts(descriptor, options)) ??
+        (await this.#manifests.write(descriptor, contentOf(bytes), options))
+      this.#graph.add(descriptor, facts)
+      const addition = addTaggedManifest(descriptor, this.#manifests.covers(facts), reference)
+      await this.#moveTag(reference, addition, options)
+    } while (!(await this.#blobs.exists(descriptor)))
   }
 
   async ingest(content: Content, mediaType: string, options: SignalOptions = {}): Promise<Descriptor> {
@@ -180,6 +183,10 @@ export class OciLayout implements Target {
     if (!(await this.#blobs.exists(descriptor))) throw this.#notFound(descriptor.digest)
     await this.#folder.make(options)
     await this.#moveTag(reference, setTag(descriptor, reference), options)
+    if (await this.#blobs.exists(descriptor)) return
+    // Another process has deleted it meanwhile, and may have done so before the tag was there.
+    await this.#relist(forgetDeleted(descriptor.digest, []), options)
+    throw this.#notFound(descriptor.digest)
   }
 
   async untag(reference: string, options: SignalOptions = {}): Promise<void> {

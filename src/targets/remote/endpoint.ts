@@ -24,6 +24,8 @@ export interface RepositoryState {
   takesDelete: boolean
   /** Names of repositories that nothing can be mounted from. */
   readonly refusedMounts: Set<string>
+  /** By name of a repository, how many mounts from it have failed in a row. */
+  readonly failedMounts: Map<string, number>
   /** A manifest with a subject was taken without a word about it, so that lists in tags are ours to keep. */
   ignoresSubjects: boolean
 }

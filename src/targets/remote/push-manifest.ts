@@ -3,7 +3,7 @@ import { sameNode, type Descriptor } from '../../content/descriptor.ts'
 import { referrerDescriptor } from '../../content/manifest-types.ts'
 import type { ManifestFacts } from '../../content/manifest.ts'
 import { readAll } from '../../content/verify.ts'
-import { DigestMismatchError, InvalidManifestError, SizeMismatchError } from '../../errors.ts'
+import { DigestMismatchError, InvalidManifestError, OciError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, PushOptions, PushOutcome } from '../target.ts'
 import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
@@ -31,7 +31,10 @@ export async function pushManifest(
   return 'copied'
 }
 
-/** The same under a tag. */
+/**
+ * The same under a tag. Where lists of referrers are not known to be kept by the registry, the tag comes after the list:
+ * what has its tag is taken to be complete.
+ */
 export async function pushManifestByTag(
   endpoint: Endpoint,
   { descriptor, bytes }: FetchedManifest,
@@ -41,8 +44,11 @@ export async function pushManifestByTag(
   const tag = parseTag(reference)
   requireManifest(endpoint, descriptor, tag)
   const { facts } = await readManifest(endpoint, descriptor, contentOf(bytes))
-  const answer = await putTag(endpoint, tag, { descriptor, bytes }, options)
-  await listAsReferrer(endpoint, { descriptor, facts }, answer, options)
+  if (facts.subject !== undefined && knownMode(endpoint) !== 'api') {
+    const answer = await putManifest(endpoint, descriptor.digest, { descriptor, bytes }, options)
+    await listAsReferrer(endpoint, { descriptor, facts }, answer, options)
+  }
+  await putTag(endpoint, tag, { descriptor, bytes }, options)
 }
 
 /** Removes a manifest, and its entry in a list of referrers that the registry does not keep itself. */
@@ -60,6 +66,12 @@ export async function removeManifest(
   await updateTaggedReferrers(endpoint, subject, without, options)
 }
 
+/** A manifest that was read, without its bytes. */
+interface ReadManifest {
+  readonly descriptor: Descriptor
+  readonly facts: ManifestFacts
+}
+
 /** The bytes within the limit, verified, and readable as what they say they are: nothing else is shown to others. */
 async function readManifest(
   { manifestTypes, maxMetadataBytes }: Endpoint,
@@ -72,25 +84,19 @@ async function readManifest(
 
 async function listAsReferrer(
   endpoint: Endpoint,
-  { descriptor, facts }: { readonly descriptor: Descriptor; readonly facts: ManifestFacts },
-  { keepsReferrers }: Pick<PutAnswer, 'keepsReferrers'>,
+  { descriptor, facts }: ReadManifest,
+  answer: Pick<PutAnswer, 'keepsReferrers'>,
   options: SignalOptions,
 ): Promise<void> {
   const { subject } = facts
-  if (subject === undefined) return
-  if (!keepsReferrers) endpoint.state.ignoresSubjects = true
-  // Some registries send the header and have no API, so that it is believed only together with the API.
-  const mode = keepsReferrers ? await findReferrersMode(endpoint, subject, options) : knownMode(endpoint)
-  if (mode === 'api') return
-  const referrer = referrerDescriptor(descriptor, facts)
-  const including = (list: readonly Descriptor[]): readonly Descriptor[] =>
-    list.some((entry) => sameNode(entry, referrer)) ? list : [...list, referrer]
-  await updateTaggedReferrers(endpoint, subject, including, options)
+  if (subject === undefined || !(await isListOurs(endpoint, subject, answer, options))) return
+  await addToList(endpoint, subject, referrerDescriptor(descriptor, facts), options)
 }
 
 /**
  * A push that ended between the manifest and the list is made complete by the next one, also of another process, which
- * asks how referrers are kept when it meets the first that exists. Where the registry keeps them, nothing is read.
+ * asks how referrers are kept when it meets the first that exists. Where the registry keeps them, nothing is read. The
+ * manifest itself is there: that nobody can say whether its list needs it is told, and fails nothing.
  */
 async function mendList(
   endpoint: Endpoint,
@@ -98,10 +104,53 @@ async function mendList(
   content: Content,
   options: SignalOptions,
 ): Promise<void> {
-  if (knownMode(endpoint) === 'api') return
-  const { facts } = await readManifest(endpoint, descriptor, content)
-  const keepsReferrers = !endpoint.state.ignoresSubjects
-  await listAsReferrer(endpoint, { descriptor, facts }, { keepsReferrers }, options)
+  const unlisted = await findUnlisted(endpoint, descriptor, content, options)
+  if (unlisted !== undefined) await addToList(endpoint, unlisted.subject, unlisted.referrer, options)
+}
+
+async function findUnlisted(
+  endpoint: Endpoint,
+  descriptor: Descriptor,
+  content: Content,
+  options: SignalOptions,
+): Promise<{ readonly subject: Descriptor; readonly referrer: Descriptor } | undefined> {
+  if (knownMode(endpoint) === 'api') return undefined
+  try {
+    const { facts } = await readManifest(endpoint, descriptor, content)
+    const { subject } = facts
+    const answer = { keepsReferrers: !endpoint.state.ignoresSubjects }
+    if (subject === undefined || !(await isListOurs(endpoint, subject, answer, options))) return undefined
+    return { subject, referrer: referrerDescriptor(descriptor, facts) }
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (!(error instanceof OciError)) throw error
+    const message = `whether ${descriptor.digest} is listed as a referrer in ${nameOf(endpoint)} is not known: ${error.message}`
+    options.onEvent?.({ type: 'warning', message })
+    return undefined
+  }
+}
+
+/** Some registries send the header and have no API, so that it is believed only together with the API. */
+async function isListOurs(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  { keepsReferrers }: Pick<PutAnswer, 'keepsReferrers'>,
+  options: SignalOptions,
+): Promise<boolean> {
+  if (!keepsReferrers) endpoint.state.ignoresSubjects = true
+  const mode = keepsReferrers ? await findReferrersMode(endpoint, subject, options) : knownMode(endpoint)
+  return mode !== 'api'
+}
+
+async function addToList(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  referrer: Descriptor,
+  options: SignalOptions,
+): Promise<void> {
+  const including = (list: readonly Descriptor[]): readonly Descriptor[] =>
+    list.some((entry) => sameNode(entry, referrer)) ? list : [...list, referrer]
+  await updateTaggedReferrers(endpoint, subject, including, options)
 }
 
 /** The subject of a manifest, if its referrers are listed in a tag. */

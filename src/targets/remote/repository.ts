@@ -226,6 +226,7 @@ function makeEndpoint(
       referrers: undefined,
       takesDelete: true,
       refusedMounts: new Set(),
+      failedMounts: new Map(),
       ignoresSubjects: false,
     },
     traits: transport.traits(registry),

@@ -133,7 +133,7 @@ async function mount(
   { digest, candidates }: { readonly digest: Digest; readonly candidates: readonly MountCandidate[] },
   options: SignalOptions,
 ): Promise<boolean> {
-  const { refusedMounts } = endpoint.state
+  const { failedMounts, refusedMounts } = endpoint.state
   for (const { repository, hasBlob } of candidates) {
     if (refusedMounts.has(repository)) continue
     const response = await mountAnswer(endpoint, digest, repository, options)
@@ -143,7 +143,10 @@ async function mount(
       await adoptLocation(endpoint, session, response)
       await cancelSession(endpoint, previous, options)
     }
-    if (response === undefined || (await isRefusal(response, hasBlob))) refusedMounts.add(repository)
+    const meaning = response === undefined ? 'refusal' : await meaningOf(response, hasBlob)
+    const failures = meaning === 'failure' ? (failedMounts.get(repository) ?? 0) + 1 : 0
+    failedMounts.set(repository, failures)
+    if (meaning === 'refusal' || failures === maxFailures) refusedMounts.add(repository)
   }
   return false
 }
@@ -154,20 +157,27 @@ const aboutBlob: ReadonlySet<number> = new Set([202, 404])
 const noMount: ReadonlySet<number> = new Set([400, 405, 501])
 const rightsCodes: ReadonlySet<string> = new Set(['UNAUTHORIZED', 'DENIED'])
 
+/** So many failures in a row are taken for a refusal. */
+const maxFailures = 3
+
 /**
- * Whether nothing can be mounted from a repository, which an answer other than 201 may say of it or of this blob. Too
- * many requests, a fault, and a 401 or 403 from a proxy are of the moment; that rights are missing, a registry says in
- * its own words.
+ * What an answer other than 201 says: of this blob alone, of all in the repository, or of the moment. Too many
+ * requests, a fault, and a 401 or 403 from a proxy are of the moment; that rights are missing, a registry says in its
+ * own words.
  */
-async function isRefusal(response: HttpResponse, hasBlob: boolean): Promise<boolean> {
+async function meaningOf(
+  response: HttpResponse,
+  hasBlob: boolean,
+): Promise<'absence' | 'refusal' | 'failure'> {
   const { status } = response
   if (aboutBlob.has(status)) {
     await response.discard()
-    return hasBlob
+    return hasBlob ? 'refusal' : 'absence'
   }
   const { errors } = await responseError(response, 'a mount')
   const isDenied = status === 401 || status === 403
-  return noMount.has(status) || (isDenied && errors.some(({ code }) => rightsCodes.has(code)))
+  const isRefusal = noMount.has(status) || (isDenied && errors.some(({ code }) => rightsCodes.has(code)))
+  return isRefusal ? 'refusal' : 'failure'
 }
 
 /** Undefined if the token service gives no token for both repositories. */

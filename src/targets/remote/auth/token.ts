@@ -127,7 +127,10 @@ const sharedDomains: ReadonlySet<string> = new Set([
   'on.aws',
   'azurecr.io',
   'azurecr.cn',
+  'azurecr.de',
   'azurecr.us',
+  'jfrog.io',
+  'tencentcloudcr.com',
 ])
 
 /**
