@@ -202,4 +202,47 @@ describe('a copy with slow ends, failures and aborts', () => {
     await expect(attempt).rejects.toMatchObject({ origin: 'destination', operation: 'push', cause: full })
     expect(source.active).toBe(0)
   })
+
+  it('ends the read of a source that stands still when it is aborted', async () => {
+    const drawing = graph({ image: ['config', 'layer'] })
+    const memory = new MemoryTarget()
+    await drawing.pushTo(memory)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const source = new RecordingSource(memory, async ({ digest }, signal) => {
+      if (digest !== drawing.descriptor('layer').digest) return
+      setImmediate(() => controller.abort(reason))
+      await delay(60_000, undefined, { signal })
+    })
+    const { signal } = controller
+    const attempt = copyGraph(source, drawing.descriptor('image'), new MemoryTarget(), { signal })
+    await expect(attempt).rejects.toBe(reason)
+    expect(source.active).toBe(0)
+  })
+
+  it('ends the read of a source that stands still when another part of it fails', async () => {
+    const drawing = graph({ image: ['config', 'layer'] })
+    const memory = new MemoryTarget()
+    await drawing.pushTo(memory)
+    const isReading = Promise.withResolvers<void>()
+    const source = new RecordingSource(memory, async ({ digest }, signal) => {
+      if (digest !== drawing.descriptor('layer').digest) return
+      isReading.resolve()
+      await delay(60_000, undefined, { signal })
+    })
+    const full = new Error('disk full')
+    const inner = new MemoryTarget()
+    const destination: Destination = {
+      exists: (descriptor) => inner.exists(descriptor),
+      tag: (descriptor, tag) => inner.tag(descriptor, tag),
+      async push(descriptor, content) {
+        if (descriptor.digest !== drawing.descriptor('config').digest) return inner.push(descriptor, content)
+        await isReading.promise
+        throw full
+      },
+    }
+    const attempt = copyGraph(source, drawing.descriptor('image'), destination)
+    await expect(attempt).rejects.toMatchObject({ origin: 'destination', cause: full })
+    expect(source.active).toBe(0)
+  })
 })

@@ -1,7 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../src/content/media-types.ts'
 import { copyGraph } from '../../src/copy/copy-graph.ts'
+import { MemoryTarget } from '../../src/targets/memory.ts'
 import { Repository } from '../../src/targets/remote/repository.ts'
+import type { Source } from '../../src/targets/target.ts'
 import { graph } from '../support/graph.ts'
 import { startRegistry, type Misbehaviour } from '../support/registry.ts'
 
@@ -43,6 +46,43 @@ async function stalledSource(): Promise<OpenRepository & { readonly ended: Promi
   return Object.assign(source, { ended })
 }
 
+/** The same without a registry: its content is plain, and ends with its signal alone. */
+async function plainStalledSource(): Promise<Source & { readonly active: () => number }> {
+  const memory = new MemoryTarget()
+  await drawing.pushTo(memory)
+  let active = 0
+  return {
+    active: () => active,
+    resolve: (reference) => memory.resolve(reference),
+    exists: (descriptor) => memory.exists(descriptor),
+    fetch(descriptor, { signal } = {}) {
+      if (descriptor.digest !== digest) return memory.fetch(descriptor)
+      return {
+        async *[Symbol.asyncIterator]() {
+          active += 1
+          try {
+            for (let count = 0; count < 2; count++) yield Buffer.alloc(128 * 1024, 'x')
+            await delay(60_000, undefined, { signal })
+          } finally {
+            active -= 1
+          }
+        },
+      }
+    },
+  }
+}
+
+/** Answers the upload of the layer as soon as some of it has come. */
+function answerEarly(status: number): Misbehaviour {
+  return (request, response) => {
+    if (request.method !== 'PUT' || request.url?.includes(digest.slice('sha256:'.length)) !== true) {
+      return false
+    }
+    request.once('data', () => response.writeHead(status, { 'content-length': 0 }).end())
+    return true
+  }
+}
+
 describe('a source that stands still', () => {
   it.each([
     ['refuses', 500, { origin: 'destination', operation: 'push', cause: { status: 500 } }],
@@ -51,19 +91,21 @@ describe('a source that stands still', () => {
     'does not keep the copy waiting when the destination %s',
     async (_, status, expected) => {
       await using source = await stalledSource()
-      await using destination = await openRepository((request, response) => {
-        if (request.method !== 'PUT' || request.url?.includes(digest.slice('sha256:'.length)) !== true) {
-          return false
-        }
-        request.once('data', () => response.writeHead(status, { 'content-length': 0 }).end())
-        return true
-      })
+      await using destination = await openRepository(answerEarly(status))
       const attempt = copyGraph(source.repository, drawing.descriptor('image'), destination.repository)
       await expect(attempt).rejects.toMatchObject(expected)
       await source.ended
     },
     20_000,
   )
+
+  it('does not keep the copy waiting either where its content is plain and hears of its signal alone', async () => {
+    const source = await plainStalledSource()
+    await using destination = await openRepository(answerEarly(500))
+    const attempt = copyGraph(source, drawing.descriptor('image'), destination.repository)
+    await expect(attempt).rejects.toMatchObject({ origin: 'destination', cause: { status: 500 } })
+    expect(source.active()).toBe(0)
+  }, 20_000)
 
   it('does not keep the copy waiting when the destination cuts the connection', async () => {
     await using source = await stalledSource()
