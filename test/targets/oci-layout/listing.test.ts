@@ -126,7 +126,7 @@ describe('index.json lists', () => {
     const first = second === 'm1' ? 'index' : 'm1'
     await new OciLayout(directory, { fs: disk }).delete(nodes.descriptor(first))
     expect(await listedIn(directory)).toEqual([])
-    expect(await filesIn(directory)).not.toContain(blobFile('', digest('m1')).slice(1))
+    expect(await filesIn(directory)).not.toContain(blobFile('', digest('m1')))
   })
 
   it('a manifest that another instance pushes again when it has just been deleted', async () => {
@@ -144,6 +144,50 @@ describe('index.json lists', () => {
     await new OciLayout(directory, { fs: disk }).delete(descriptor)
     expect(await listedIn(directory)).toEqual([`again ${digest('m1')}`])
   })
+
+  it('a manifest that comes with its tag while another instance deletes it, and has it then', async () => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    const { descriptor, bytes } = nodes.node('m1')
+    await nodes.pushTo(layout, ['config', 'm1'])
+    const disk = interrupted('index.json.lock', () => layout.delete(descriptor))
+    await new OciLayout(directory, { fs: disk }).pushReference(descriptor, bytes, 'v1')
+    expect(await listedIn(directory)).toEqual([`v1 ${digest('m1')}`])
+    expect(await filesIn(directory)).toContain(blobFile('', digest('m1')))
+  })
+
+  it.each(['m1', 'config'])('no tag of %s, which another instance deletes as it is tagged', async (name) => {
+    const directory = await scratchDirectory()
+    const layout = new OciLayout(directory)
+    const descriptor = nodes.descriptor(name)
+    await nodes.pushTo(layout, ['config', 'm1'])
+    const disk = interrupted('index.json.lock', () => layout.delete(descriptor))
+    const tagging = new OciLayout(directory, { fs: disk }).tag(descriptor, 'v1')
+    await expect(tagging).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(await listedIn(directory)).toEqual(name === 'm1' ? [] : [digest('m1')])
+  })
+
+  it.each(['push', 'tag'] as const)(
+    'no tag without content, whenever another instance deletes (%s)',
+    async (way) => {
+      const { descriptor, bytes } = nodes.node('m1')
+      for (let round = 0; round < 40; round++) {
+        const directory = await scratchDirectory()
+        const [one, other] = [new OciLayout(directory), new OciLayout(directory)]
+        await nodes.pushTo(one, ['config', 'm1'])
+        await other.resolve(descriptor.digest)
+        const tagging =
+          way === 'tag' ? other.tag(descriptor, 'v1') : other.pushReference(descriptor, bytes, 'v1')
+        const [tagged, deleted] = await Promise.allSettled([tagging, one.delete(descriptor)])
+        expect(deleted.status).toBe('fulfilled')
+        if (tagged.status === 'rejected') {
+          expect([way, tagged.reason]).toMatchObject(['tag', { code: 'NOT_FOUND' }])
+        }
+        const tags = await Array.fromAsync(new OciLayout(directory).tags())
+        for (const tag of tags) expect(await new OciLayout(directory).resolve(tag)).toEqual(descriptor)
+      }
+    },
+  )
 
   it('a manifest whose bytes are listed as a blob too, which hides neither', async () => {
     const directory = await scratchDirectory()
