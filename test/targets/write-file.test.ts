@@ -151,6 +151,40 @@ describe('writeFile', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
+  it.each([
+    ['ends quietly', () => ({ done: true, value: undefined }) as const],
+    [
+      'fails',
+      () => {
+        throw new Error('the reading was ended')
+      },
+    ],
+  ])(
+    'does not wait on a full disk for content that stands still, and %s when it is ended',
+    async (_what, end) => {
+      const ended = Promise.withResolvers<void>()
+      let chunks = 0
+      const content: AsyncIterable<Uint8Array> = {
+        [Symbol.asyncIterator]: () => ({
+          async next() {
+            chunks += 1
+            // One full batch, and a little of the next one.
+            if (chunks <= 17) return { done: false, value: Buffer.alloc(65_536) }
+            await ended.promise
+            return end()
+          },
+          async return() {
+            ended.resolve()
+            return { done: true, value: undefined }
+          },
+        }),
+      }
+      await expect(write(content, { fs: fullAfter(0) })).rejects.toMatchObject({ code: 'ENOSPC' })
+      expect(chunks).toBe(18)
+      expect(await readdir(directory)).toEqual([])
+    },
+  )
+
   it('hands on what went wrong first when the file cannot even be closed', async () => {
     const failure = new Error('the source broke')
     const content = async function* (): AsyncGenerator<Uint8Array> {

@@ -249,6 +249,35 @@ describe('a mount', () => {
     expect(server.lines.filter((line) => line.includes('mount='))).toHaveLength(mounts)
   })
 
+  const fault: Answer = { status: 503 }
+  const busy: Answer = { status: 429, body: errorBody('TOOMANYREQUESTS') }
+  const forbidden: Answer = { status: 403, body: errorBody('FORBIDDEN') }
+  const absence: Answer = { status: 404 }
+
+  it.each<[string, readonly Answer[], number]>([
+    ['forbidden for ever', [forbidden], 3],
+    ['answered with a fault for ever', [fault], 3],
+    ['answered badly in several ways', [forbidden, fault, busy], 3],
+    ['too much once', [absence, absence, busy, ...Array.from({ length: 17 }, () => absence)], 20],
+    ['failing only twice in a row', [fault, fault, absence], 20],
+  ])('that is %s asks each repository so often for twenty blobs', async (_what, answers, mounts) => {
+    const asked = { b: 0, c: 0 }
+    const { repository } = await start({
+      POST({ url }, count) {
+        const from = url.includes('from=b') ? 'b' : 'c'
+        if (!url.includes('mount=')) return accepted(count)
+        asked[from] += 1
+        return answers[(asked[from] - 1) % answers.length] ?? fault
+      },
+    })
+    for (let count = 0; count < 20; count++) {
+      const bytes = Buffer.from(`blob ${count}`)
+      const options = { ...absent, mountFrom: ['b', 'c'] }
+      expect(await repository.push(blob(bytes), contentOf(bytes), options)).toBe('copied')
+    }
+    expect(asked).toEqual({ b: mounts, c: mounts })
+  })
+
   it.each([
     [404, false],
     [429, true],

@@ -58,6 +58,7 @@ describe('the credential of a token request', () => {
     ['https://registry.redhat.com', 'https://sso.redhat.com/token'],
     ['https://europe-west1-docker.pkg.dev', 'https://europe-west1-docker.pkg.dev/v2/token'],
     ['https://good.azurecr.io', 'https://good.azurecr.io/oauth2/token'],
+    ['https://good.jfrog.io', 'https://good.jfrog.io/artifactory/api/docker/null/v2/token'],
     ['https://1.dkr.ecr.eu-west-1.amazonaws.com', 'https://1.dkr.ecr.eu-west-1.amazonaws.com/token'],
     ['https://[::1]:5000', 'https://[::1]:6000/token'],
     ['https://registry.example', 'https://registry.example:8443/token'],
@@ -95,7 +96,10 @@ describe('the credential of a token request', () => {
   it.each([
     ['good.azurecr.io', 'evil.azurecr.io'],
     ['good.azurecr.cn', 'evil.azurecr.cn'],
+    ['good.azurecr.de', 'evil.azurecr.de'],
     ['good.azurecr.us', 'evil.eastus.azurecr.us'],
+    ['good.jfrog.io', 'evil.jfrog.io'],
+    ['good.tencentcloudcr.com', 'evil.tencentcloudcr.com'],
     ['1.dkr.ecr.eu-west-1.amazonaws.com', '2.dkr.ecr.eu-west-1.amazonaws.com'],
     ['1.dkr.ecr.cn-north-1.amazonaws.com.cn', '2.dkr.ecr.cn-north-1.amazonaws.com.cn'],
     ['1.dkr.ecr.eusc-de-east-1.amazonaws.eu', '2.dkr.ecr.eusc-de-east-1.amazonaws.eu'],

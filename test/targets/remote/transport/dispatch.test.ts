@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Content } from '../../../../src/content/content.ts'
 import type { CopyEvent } from '../../../../src/events.ts'
 import { Repository, type RepositoryOptions } from '../../../../src/targets/remote/repository.ts'
+import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
 import { blob, read, rejection } from '../../contract/support.ts'
 import { startServer, type TestServer } from '../server.ts'
 
@@ -270,6 +271,44 @@ describe('content that is sent', () => {
     const push = open(server).push(huge, content, { existing: 'absent' })
     await expect(push).rejects.toMatchObject({ code: expect.stringMatching(/^(RESPONSE|UNREACHABLE)$/) })
     expect(count).toBeLessThan(1024)
+  })
+
+  it('is not taken to be complete where it ends quietly because nobody wants more of it', async () => {
+    const server = await startUploads({
+      early(method, _url, response) {
+        if (method !== 'PUT') return false
+        response.req.once('data', () => response.writeHead(201, { 'content-length': 0 }).end())
+        return true
+      },
+    })
+    const ended = Promise.withResolvers<void>()
+    let chunks = 0
+    const content: Content = {
+      [Symbol.asyncIterator]: () => ({
+        async next() {
+          chunks += 1
+          if (chunks <= 4) return { done: false, value: large.subarray(0, 65_536) }
+          await ended.promise
+          return { done: true, value: undefined }
+        },
+        async return() {
+          ended.resolve()
+          return { done: true, value: undefined }
+        },
+      }),
+    }
+    await using transport = new Transport()
+    const sending = transport.send({
+      method: 'PUT',
+      url: new URL(`${server.url}/v2/a/blobs/uploads/1`),
+      body: { content, size: large.length },
+      redirect: 'refuse',
+    })
+    await expect(sending).rejects.toMatchObject({
+      code: 'RESPONSE',
+      message: expect.stringContaining('before all content was sent'),
+    })
+    expect(chunks).toBe(5)
   })
 
   it('is given up when the registry says yes at length, and reads no more', async () => {
