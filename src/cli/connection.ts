@@ -1,12 +1,20 @@
 import { stdin } from 'node:process'
 import { addAbortSignal } from 'node:stream'
+import type { Credential } from '../targets/remote/auth/credential.ts'
+import { environmentCredential, type EnvironmentCredential } from './environment-credential.ts'
 import { readFlagFile, type ConnectionFlags, type CpFlags } from './flags.ts'
 import { usageError } from './usage-error.ts'
 
 /** How to connect to one registry. */
 export interface Connection {
-  /** Given to this registry alone. */
-  readonly credential?: { readonly username: string; readonly password: string } | undefined
+  /** Of its flags. */
+  readonly credential?: Credential | undefined
+  /** Of the environment, for one registry. */
+  readonly ofEnvironment?: EnvironmentCredential | undefined
+  /** The only file with stored credentials. */
+  readonly registryConfig?: string | undefined
+  readonly authentication?: 'auto' | 'basic' | 'token' | undefined
+  readonly trustedRealms?: readonly string[] | undefined
   /** HTTP without TLS. @default for localhost only */
   readonly plainHttp?: boolean | undefined
   /** Takes any certificate. @default false */
@@ -20,6 +28,7 @@ export type FlagPrefix = '--' | '--from-' | '--to-'
 
 /** The connection flags of one side of a copy. */
 export function flagsOfSide(flags: CpFlags, side: 'source' | 'destination'): ConnectionFlags {
+  const shared = { auth: flags.auth, trustRealm: flags.trustRealm }
   if (side === 'source') {
     return {
       username: flags.fromUsername,
@@ -28,6 +37,8 @@ export function flagsOfSide(flags: CpFlags, side: 'source' | 'destination'): Con
       plainHttp: flags.fromPlainHttp,
       insecure: flags.fromInsecure,
       caFile: flags.fromCaFile,
+      registryConfig: flags.fromRegistryConfig ?? flags.registryConfig,
+      ...shared,
     }
   }
   return {
@@ -37,6 +48,8 @@ export function flagsOfSide(flags: CpFlags, side: 'source' | 'destination'): Con
     plainHttp: flags.toPlainHttp,
     insecure: flags.toInsecure,
     caFile: flags.toCaFile,
+    registryConfig: flags.toRegistryConfig ?? flags.registryConfig,
+    ...shared,
   }
 }
 
@@ -60,7 +73,16 @@ export async function readConnection(
     username === undefined || secret === undefined ? undefined : { username, password: secret }
   // Without a flag localhost is reached by HTTP; who says something about certificates wants TLS there too.
   const wantsTls = ca !== undefined || insecure === true
-  return { credential, plainHttp: plainHttp ?? (wantsTls ? false : undefined), insecure, ca }
+  return {
+    credential,
+    ofEnvironment: environmentCredential(),
+    registryConfig: flags.registryConfig,
+    authentication: flags.auth,
+    trustedRealms: flags.trustRealm,
+    plainHttp: plainHttp ?? (wantsTls ? false : undefined),
+    insecure,
+    ca,
+  }
 }
 
 /** What docker says too, to whoever types a password where others see it. */
@@ -72,7 +94,7 @@ export function passwordWarning(flags: ConnectionFlags, prefix: FlagPrefix): str
 const maxPasswordBytes = 64 * 1024
 
 /** All of stdin but one line end, as `docker login --password-stdin` reads it. */
-async function readPassword(signal: AbortSignal): Promise<string> {
+export async function readPassword(signal: AbortSignal): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of addAbortSignal(signal, stdin)) {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parsePlatform, type Platform } from '../content/platform.ts'
+import { isRegistry } from '../content/reference.ts'
 import { usageError } from './usage-error.ts'
 
 /** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
@@ -21,6 +22,18 @@ export interface ConnectionFlags {
   readonly plainHttp?: boolean | undefined
   readonly insecure?: boolean | undefined
   readonly caFile?: string | undefined
+  readonly registryConfig?: string | undefined
+  readonly auth?: 'auto' | 'basic' | 'token' | undefined
+  readonly trustRealm?: readonly string[] | undefined
+}
+
+export interface LoginFlags extends CommonFlags, ConnectionFlags {
+  readonly identityToken?: string | undefined
+  readonly identityTokenStdin?: boolean | undefined
+}
+
+export interface LogoutFlags extends CommonFlags {
+  readonly registryConfig?: string | undefined
 }
 
 /** Of a command with one target. */
@@ -59,6 +72,11 @@ export interface CpFlags extends FormatFlags {
   readonly mountFrom: readonly string[]
   readonly quiet?: boolean | undefined
   readonly tty: boolean
+  readonly auth?: ConnectionFlags['auth']
+  readonly trustRealm?: readonly string[] | undefined
+  readonly registryConfig?: string | undefined
+  readonly fromRegistryConfig?: string | undefined
+  readonly toRegistryConfig?: string | undefined
   readonly fromOciLayout?: boolean | undefined
   readonly fromUsername?: string | undefined
   readonly fromPassword?: string | undefined
@@ -111,6 +129,25 @@ export function addConnectionFlags(command: Command, prefix: '' | 'from-' | 'to-
     .option(`--${prefix}plain-http`, `HTTP without TLS to ${whose}; localhost needs no flag`)
     .option(`--${prefix}insecure`, `take any TLS certificate of ${whose}; TLS for localhost too`)
     .option(`--${prefix}ca-file <file>`, `certificates (PEM) to trust for ${whose}; TLS for localhost too`)
+    .option(`--${prefix}registry-config <file>`, `the only file with stored credentials for ${whose}`)
+}
+
+/** How credentials are shown, on all sides of a command. */
+export function addAuthenticationFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--auth <way>', 'as the registry wants it; only the password; only tokens')
+        .choices(['auto', 'basic', 'token'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option(
+        '--trust-realm <host>',
+        'a token service elsewhere that may see credentials; may be repeated',
+      )
+        .argParser(registryNames)
+        .default([], 'none'),
+    )
 }
 
 /** Adds `--platform`. */
@@ -146,6 +183,11 @@ export async function readFlagFile(file: string | undefined, flag: string): Prom
   } catch (error) {
     throw usageError(`${flag} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+function registryNames(host: string, hosts: readonly string[]): readonly string[] {
+  if (isRegistry(host)) return [...hosts, host]
+  throw new InvalidArgumentError('Expected a host, or host:port.')
 }
 
 function platformArgument(text: string): Platform {

@@ -31,6 +31,8 @@ export function createProgram(context: CommandContext, onExitCode: (code: number
   addServe(program, context, onExitCode)
   addResolve(program, context, onExitCode)
   addRepo(program, context, onExitCode)
+  addLogin(program, context, onExitCode)
+  addLogout(program, context, onExitCode)
   return program
 }
 
@@ -84,6 +86,8 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
     flags.addLayoutFlag(command, side)
     flags.addConnectionFlags(command, side)
   }
+  command.option('--registry-config <file>', 'the only file with stored credentials for both sides')
+  flags.addAuthenticationFlags(command)
   flags.addFormatFlag(command)
   command
     .option('-q, --quiet', 'no progress and no warnings on stderr')
@@ -169,6 +173,48 @@ function addRepo(program: Command, context: CommandContext, onExitCode: OnExitCo
     })
 }
 
+const credentialsHelp = `
+Credentials of all commands, in this order: their flags; COPYGRAPH_USERNAME and COPYGRAPH_PASSWORD, or COPYGRAPH_TOKEN,
+for the registry that COPYGRAPH_REGISTRY names; what is stored: $DOCKER_CONFIG/config.json, $REGISTRY_AUTH_FILE,
+~/.docker/config.json, and podman's auth.json, with the credential helpers that they name.
+`
+
+function addLogin(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
+  const command = program
+    .command('login')
+    .summary('check a user name and a password, and store them')
+    .description(
+      'Checks a user name and a password at a registry, and stores them where docker finds them too.',
+    )
+    .argument('<registry>', 'host or host:port; docker.io for Docker Hub')
+    .option('--identity-token <token>', 'an identity token instead of a password; others can see it')
+    .option('--identity-token-stdin', 'read the identity token from stdin')
+  flags.addConnectionFlags(command)
+  flags.addAuthenticationFlags(command)
+  flags
+    .addCommonFlags(command)
+    .addHelpText('after', credentialsHelp + exitCodesHelp)
+    .action(async (registry: string, given: flags.LoginFlags) => {
+      const { login } = await import('./commands/login.ts')
+      onExitCode(await login(registry, given, context))
+    })
+}
+
+function addLogout(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
+  const command = program
+    .command('logout')
+    .description('Removes what is stored for a registry.')
+    .argument('<registry>', 'host or host:port; docker.io for Docker Hub')
+    .option('--registry-config <file>', 'the only file with stored credentials')
+  flags
+    .addCommonFlags(command)
+    .addHelpText('after', exitCodesHelp)
+    .action(async (registry: string, given: flags.LogoutFlags) => {
+      const { logout } = await import('./commands/logout.ts')
+      onExitCode(await logout(registry, given, context))
+    })
+}
+
 function addListFlags(command: Command): Command {
   command
     .option('--last <name>', 'only names after this one')
@@ -178,6 +224,7 @@ function addListFlags(command: Command): Command {
 
 function addTargetFlags(command: Command): Command {
   flags.addConnectionFlags(command)
+  flags.addAuthenticationFlags(command)
   flags.addFormatFlag(command)
   return flags.addCommonFlags(command)
 }
@@ -189,9 +236,11 @@ function asError(text: string): string {
   return [`Error: ${error}`, ...rest, 'Hint: --help shows how it is used', ''].join('\n')
 }
 
-/** What was typed is quoted: of an unknown option the name is enough, and a reference may hold a password. */
+/** What was typed is quoted: of an unknown option the name is enough; what is too much, and a reference, may hold a password. */
 function withoutSecrets(text: string): string {
-  const cut = text.replace(/^(error: unknown option '(?:--[^'=]*|-.))[^]*'/, "$1'")
+  const cut = text
+    .replace(/^(error: unknown option '(?:--[^'=]*|-.))[^]*'/, "$1'")
+    .replace(/^(error: too many arguments[^]*? but got \d+)[^]*/, '$1.')
   const start = cut.indexOf("'") + 1
   return `${cut.slice(0, start)}${redacted(cut.slice(start))}`
 }

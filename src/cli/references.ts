@@ -68,6 +68,13 @@ export function parseRegistryPlace(text: string): { readonly registry: string; r
   return { registry: known, prefix: slash === -1 ? '' : name.slice(slash + 1).replace(/\/$/, '') }
 }
 
+/** Reads `host[:port]`. Throws a usage error. */
+export function parseRegistryName(text: string): string {
+  const { registry, prefix } = parseRegistryPlace(text)
+  if (prefix === '') return registry
+  throw usageError(`${quoted(text)} is more than a registry: write ${registry}`)
+}
+
 /** What a target resolves: the digest, which decides where there is a tag too, or the tag. */
 export function referenceIn({ tags: [tag], digest }: Address): string | undefined {
   return digest ?? tag

@@ -2,7 +2,7 @@ import { stderr } from 'node:process'
 import type { SignalOptions } from '../events.ts'
 import type { Target } from '../targets/target.ts'
 import { passwordWarning, readConnection, type Connection } from './connection.ts'
-import type { TargetFlags } from './flags.ts'
+import type { CommonFlags, TargetFlags } from './flags.ts'
 import { runCommand, writeWarning, type Party } from './output/failure.ts'
 import { describeRequest } from './output/progress.ts'
 import { formatAddress, type Address } from './references.ts'
@@ -42,7 +42,8 @@ export function runConnected(
   })
 }
 
-function debugEvents({ debug = false }: TargetFlags): SignalOptions['onEvent'] {
+/** Requests where --debug is given, and warnings. */
+export function debugEvents({ debug = false }: CommonFlags): SignalOptions['onEvent'] {
   return (event) => {
     if (event.type === 'request' && debug) stderr.write(`${describeRequest(event)}\n`)
     if (event.type === 'warning') writeWarning(event.message)

@@ -1,5 +1,6 @@
 import type { Target } from '../targets/target.ts'
 import type { Registry } from '../targets/remote/registry.ts'
+import type { FindCredential } from '../targets/remote/auth/credential.ts'
 import type { Transport } from '../targets/remote/transport/transport.ts'
 import type { Connection } from './connection.ts'
 import type { Place } from './references.ts'
@@ -31,24 +32,22 @@ export class Targets {
 
   async #transport(registry: string, connection: Connection): Promise<Transport> {
     const { Transport } = await import('../targets/remote/transport/transport.ts')
-    const { credential, plainHttp, insecure, ca } = connection
-    const key = JSON.stringify([
-      registry,
-      credential?.username,
-      credential?.password,
-      plainHttp,
-      insecure,
-      ca,
-    ])
+    const key = JSON.stringify([registry, connection])
     const known = this.#transports.get(key)
     if (known !== undefined) return known
-    const transport = new Transport({
-      credential: (name) => (name === registry ? credential : undefined),
-      plainHttp,
-      insecure,
-      ca,
-    })
+    const { authentication, trustedRealms, plainHttp, insecure, ca } = connection
+    const credential = await credentialFor(registry, connection)
+    const transport = new Transport({ credential, authentication, trustedRealms, plainHttp, insecure, ca })
     this.#transports.set(key, transport)
     return transport
   }
+}
+
+/** The credential of the flags, or that of the environment if it is for this registry, or what is stored. */
+async function credentialFor(registry: string, connection: Connection): Promise<FindCredential> {
+  const { credential, ofEnvironment, registryConfig } = connection
+  const given = credential ?? (ofEnvironment?.registry === registry ? ofEnvironment.credential : undefined)
+  if (given !== undefined) return (name) => (name === registry ? given : undefined)
+  const { storedCredentials } = await import('../targets/remote/auth/stored-credentials.ts')
+  return storedCredentials({ file: registryConfig })
 }

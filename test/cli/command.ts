@@ -34,7 +34,8 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
   const { stdin = '', keepStdinOpen = false, env = {}, nodeArguments = [] } = options
   const child = spawn(process.execPath, [...nodeArguments, mainFile, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    // No home: what somebody has stored there must not come into tests.
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
   })
   if (!keepStdinOpen) child.stdin.end(stdin)
   const stdoutLines = createInterface(child.stdout)

@@ -80,6 +80,7 @@ async function copyBetween({
     platform: flags.platform,
     concurrency: flags.concurrency,
     verify: flags.verify,
+    keepPartial: true,
     foreignLayers: flags.foreignLayers,
     onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
     onEvent(event) {

@@ -91,7 +91,8 @@ function authHint(party: Party | undefined): string {
   const prefix = party?.prefix ?? '--'
   if (party?.hasCredential === true)
     return 'check the user name and the password, and what that user may do there'
-  return `give credentials: ${prefix}username NAME ${prefix}password-stdin`
+  const login = party?.place?.kind === 'repository' ? `, or copygraph login ${party.place.registry}` : ''
+  return `give credentials: ${prefix}username NAME ${prefix}password-stdin${login}`
 }
 
 function manifestHint(party: Party | undefined): string {

@@ -2,7 +2,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { formatBytes } from '../../content/format-bytes.ts'
 import { printable } from '../../content/printable.ts'
 import type { CopyEvent, SkipReason } from '../../events.ts'
-import { describeNode, formatRate, type Progress } from './progress.ts'
+import { describeNode, describeWait, formatRate, type Progress } from './progress.ts'
 
 const heartbeatMilliseconds = 10_000
 
@@ -57,6 +57,8 @@ function lineOf(event: CopyEvent): string | undefined {
       return `${nodeLine('Filtered', event.descriptor)} (not to be distributed)`
     case 'tagged':
       return pad('Tagged') + printable(event.reference)
+    case 'retry':
+      return pad('Waiting') + describeWait(event)
     case 'warning':
       return pad('Warning') + printable(event.message)
     default:

@@ -29,3 +29,11 @@ export function describeRequest(event: CopyEvent & { type: 'request' }): string 
   const where = side === undefined ? '' : `${side} `
   return printable(`${where}${method} ${url} ${status} ${Math.round(milliseconds)} ms`)
 }
+
+/** `1.5 s before attempt 2: HEAD https://host/v2/… failed (503 Service Unavailable)`. */
+export function describeWait(event: CopyEvent & { type: 'retry' }): string {
+  const { method, url, attempt, reason, milliseconds } = event
+  return printable(
+    `${(milliseconds / 1000).toFixed(1)} s before attempt ${attempt}: ${method} ${url} (${reason})`,
+  )
+}

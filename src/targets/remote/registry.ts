@@ -1,4 +1,4 @@
-import { isRegistry, isRepository, parseReference } from '../../content/reference.ts'
+import { isRegistry, isRepository, parseReference, redacted } from '../../content/reference.ts'
 import { defaultMaxMetadataBytes } from '../../content/verify.ts'
 import { InvalidReferenceError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
@@ -21,7 +21,9 @@ export class Registry {
   /** Error: INVALID_REFERENCE. */
   constructor(registry: string, options: RepositoryOptions = {}) {
     if (!isRegistry(registry)) {
-      throw new InvalidReferenceError(`${JSON.stringify(registry)} is not a host with an optional port`)
+      throw new InvalidReferenceError(
+        `${JSON.stringify(redacted(registry))} is not a host with an optional port`,
+      )
     }
     // Through a reference, so that the several names of Docker Hub are one here too.
     this.registry = parseReference(`${registry}/x`).registry

@@ -36,6 +36,14 @@ export function scopeResource(scope: string): string {
   return splitScope(scope).resource
 }
 
+/** The repository that the first scope is about; undefined where it is about none. */
+export function repositoryOf([scope = '']: readonly string[]): string | undefined {
+  const resource = scopeResource(scope)
+  return resource.startsWith(repositoryPrefix) ? resource.slice(repositoryPrefix.length) : undefined
+}
+
+const repositoryPrefix = 'repository:'
+
 /** A scope without a colon, as one registry has it, is a resource without actions. */
 function splitScope(scope: string): { resource: string; actions: readonly string[] } {
   const colon = scope.lastIndexOf(':')

@@ -1,4 +1,5 @@
 import { waitFor } from '../transport/turns.ts'
+import { isSameCredential, type Credential } from './credential.ts'
 import { coversScopes, scopeResource } from './scope.ts'
 import type { Token } from './token.ts'
 
@@ -6,6 +7,8 @@ import type { Token } from './token.ts'
 export interface TokenKey {
   /** Of the registry. */
   readonly origin: string
+  /** Whom it is for; undefined for the anonymous. */
+  readonly credential: Credential | undefined
   /** What it must be good for, the most important one first. Not empty. */
   readonly scopes: readonly string[]
 }
@@ -18,15 +21,14 @@ export interface ObtainOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-interface Entry {
+interface Entry extends Pick<TokenKey, 'credential' | 'scopes'> {
   readonly token: Promise<Token>
-  readonly scopes: readonly string[]
   /** Of the request that fetches it. */
   readonly signal: AbortSignal | undefined
 }
 
 /**
- * Tokens by registry, repository and scopes. Concurrent fetches of one token are one; a failure is not remembered.
+ * Tokens by registry, user, repository and scopes. Concurrent fetches of one token are one; a failure is not remembered.
  * A token for `pull,push` serves `pull`.
  */
 export class TokenCache {
@@ -37,7 +39,7 @@ export class TokenCache {
   async obtain(key: TokenKey, fetch: () => Promise<Token>, options: ObtainOptions = {}): Promise<string> {
     const { refused, signal } = options
     for (;;) {
-      const entry = this.#list(key).find(({ scopes }) => coversScopes(scopes, key.scopes))
+      const entry = this.#list(key).find((known) => serves(known, key))
       if (entry === undefined) return this.#fetch(key, fetch, signal)
       const found = await settled(entry, signal)
       if (found !== undefined && found.expires > performance.now() && found.token !== refused) {
@@ -48,7 +50,7 @@ export class TokenCache {
   }
 
   async #fetch(key: TokenKey, fetch: () => Promise<Token>, signal: AbortSignal | undefined): Promise<string> {
-    const entry: Entry = { token: fetch(), scopes: key.scopes, signal }
+    const entry: Entry = { token: fetch(), credential: key.credential, scopes: key.scopes, signal }
     this.#list(key).push(entry)
     try {
       return (await entry.token).token
@@ -70,6 +72,10 @@ export class TokenCache {
     const place = list.indexOf(entry)
     if (place !== -1) list.splice(place, 1)
   }
+}
+
+function serves(entry: Entry, { credential, scopes }: TokenKey): boolean {
+  return isSameCredential(entry.credential, credential) && coversScopes(entry.scopes, scopes)
 }
 
 /** The token that another request fetches; undefined if that one was aborted, which is no answer for this one. */

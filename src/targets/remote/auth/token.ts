@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { printable } from '../../../content/printable.ts'
 import { AuthError, type OciError, type ResponseError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
-import type { Send } from '../transport/http.ts'
-import { isSameOrigin } from '../transport/origin.ts'
+import type { HttpRequest, HttpResponse, Send } from '../transport/http.ts'
 import { redactUrl } from '../transport/redact.ts'
 import { errorByStatus, readBody, responseError } from '../transport/response.ts'
 import { basicAuthorization, type Credential } from './credential.ts'
+import { isSameOrigin } from '../transport/origin.ts'
+import { expectTrusted, isTrustedByName, parseRealm } from './realm.ts'
 
 /** What a Bearer challenge asks for (distribution, "Token Authentication"). */
 export interface TokenRequest {
@@ -18,8 +18,10 @@ export interface TokenRequest {
   readonly service: string | undefined
   /** As in `repository:name:pull,push`; none asks only who the user is. */
   readonly scopes: readonly string[]
-  /** Undefined asks anonymously. */
+  /** Undefined, or an access token, asks anonymously. */
   readonly credential: Credential | undefined
+  /** Hosts (and ports) that may see credentials of other sites. @default none */
+  readonly trustedRealms?: readonly string[] | undefined
 }
 
 /** What a token service gave. */
@@ -35,29 +37,30 @@ const tokenBodyBytes = 128 * 1024
 const defaultSeconds = 60
 
 /**
- * Fetches a token from the service that a challenge names, with the user's credential where there is one.
+ * Fetches a token from the service that a challenge names, with the user's credential where there is one. A password
+ * goes with a GET, an identity token with a POST (distribution, "Token Authentication" and "OAuth2 Token Authentication");
+ * where the service does not know that, the other way is tried.
  * Errors: AUTH if the service refuses, or is not one that the credential may be shown to; RESPONSE, UNREACHABLE.
  */
 export async function fetchToken(send: Send, request: TokenRequest, options: SignalOptions): Promise<Token> {
-  const { credential, registryUrl } = request
-  const realm = parseRealm(request)
-  const headers = await authorizationFor(realm, credential, registryUrl)
-  const response = await send({
-    method: 'GET',
-    url: tokenUrl(realm, request),
-    headers,
-    redirect: 'refuse',
-    ...options,
-  })
-  if (response.status !== 200) {
-    const what = `a token for ${registryUrl.host}`
-    throw refusal(await responseError(response, what), what)
+  const { credential, registryUrl, trustedRealms = [] } = request
+  const realm = parseRealm(request.realm, registryUrl)
+  if (credential !== undefined && !('accessToken' in credential)) {
+    await expectTrusted(realm, registryUrl, trustedRealms)
   }
-  const expiry = performance.now()
-  const body = parseToken(await readBody(response, tokenBodyBytes), realm)
-  const seconds = body.expires_in ?? defaultSeconds
-  // Renewed before it ends, so that no large body is sent in vain.
-  return { token: body.token, expires: expiry + seconds * 800 }
+  const { first, second, unknown = [] } = plan(realm, request)
+  const isNamed = isSameOrigin(realm, registryUrl) || isTrustedByName(realm, trustedRealms)
+  const common = { redirect: 'refuse', learnedFrom: isNamed ? undefined : registryUrl, ...options } as const
+  let asked = performance.now()
+  let response = await send({ ...first, ...common })
+  if (second !== undefined && unknown.includes(response.status)) {
+    await response.discard()
+    asked = performance.now()
+    response = await send({ ...second, ...common })
+  }
+  if (response.status === 200) return readToken(response, realm, asked)
+  const what = `a token for ${registryUrl.host}`
+  throw refusal(await responseError(response, what, { codesOnly: true }), what)
 }
 
 /**
@@ -71,84 +74,64 @@ function refusal(cause: ResponseError, what: string): OciError {
   return isRefused ? new AuthError(message, { cause }) : cause
 }
 
-/** The realm comes from the registry, and may be anything. */
-function parseRealm({ realm, registryUrl }: TokenRequest): URL {
-  const url = realm === undefined ? null : URL.parse(realm)
-  const problem = realmProblem(realm, url)
-  if (url === null || problem !== undefined) {
-    throw new AuthError(`${registryUrl.host} wants a token, but does not say where from: ${problem}`)
+type Message = Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>
+
+interface Plan {
+  readonly first: Message
+  /** Where the first one was answered with a status that says: not known here. */
+  readonly second?: Message
+  readonly unknown?: readonly number[]
+}
+
+/** As GCR (404), Artifactory (401) and ACR (400) answer to a POST that they do not know. */
+const unknownPost = [400, 401, 404, 405] as const
+/** Not 401: a wrong password that is sent twice may lock its user out. */
+const unknownGet = [404, 405] as const
+
+function plan(realm: URL, request: TokenRequest): Plan {
+  const { credential } = request
+  if (credential === undefined || 'accessToken' in credential) return { first: getToken(realm, request) }
+  if ('password' in credential) {
+    const { username, password } = credential
+    const get = getToken(realm, request, basicAuthorization(username, password))
+    const post = postForToken(realm, request, { grant_type: 'password', username, password })
+    return { first: get, second: post, unknown: unknownGet }
   }
-  if (registryUrl.protocol === 'https:' && url.protocol !== 'https:') {
-    throw new AuthError(`${registryUrl.host} wants a token from ${url.host}, which is not HTTPS as itself`)
-  }
-  return url
+  const { identityToken, username = tokenUser } = credential
+  const form = { grant_type: 'refresh_token', refresh_token: identityToken }
+  const get = getToken(realm, request, basicAuthorization(username, identityToken))
+  return { first: postForToken(realm, request, form), second: get, unknown: unknownPost }
 }
 
-/** What is no URL is not shown at all: nothing could be redacted in it. */
-function realmProblem(realm: string | undefined, url: URL | null): string | undefined {
-  if (url === null) return realm === undefined ? 'there is no realm' : 'its realm is no URL'
-  const isHttp = url.protocol === 'https:' || url.protocol === 'http:'
-  if (!isHttp) return `its realm has the scheme ${printable(url.protocol.slice(0, 20))}`
-  const hasUser = url.username !== '' || url.password !== ''
-  return hasUser ? `its realm ${printable(redactUrl(url).slice(0, 300))} has a user name in it` : undefined
-}
+/** What docker calls the user of an identity token. */
+const tokenUser = '<token>'
 
-async function authorizationFor(
-  realm: URL,
-  credential: Credential | undefined,
-  registryUrl: URL,
-): Promise<Record<string, string>> {
-  if (credential === undefined || 'accessToken' in credential) return {}
-  if (!(await mayReceiveCredential(realm, registryUrl))) {
-    throw new AuthError(
-      `${registryUrl.host} asks to send the credential to ${realm.host}, which is another site: refused`,
-    )
-  }
-  return { authorization: basicAuthorization(credential.username, credential.password) }
-}
-
-/** The registry itself, or by HTTPS the same host or one under the same registrable domain, as auth.docker.io is. */
-async function mayReceiveCredential(realm: URL, registryUrl: URL): Promise<boolean> {
-  if (isSameOrigin(realm, registryUrl)) return true
-  if (realm.protocol !== 'https:') return false
-  if (realm.hostname === registryUrl.hostname) return true
-  const site = await siteOf(realm)
-  return site !== null && site === (await siteOf(registryUrl))
-}
-
-/**
- * Domains under which customers of a cloud have registries, and which the public suffix list does not have as such. No
- * registry there has its token service on another host.
- */
-const sharedDomains: ReadonlySet<string> = new Set([
-  'amazonaws.com',
-  'amazonaws.com.cn',
-  'amazonaws.eu',
-  'on.aws',
-  'azurecr.io',
-  'azurecr.cn',
-  'azurecr.de',
-  'azurecr.us',
-  'jfrog.io',
-  'tencentcloudcr.com',
-])
-
-/**
- * The registrable domain by the public suffix list, with the suffixes under which a provider's customers have names.
- * Null where a host has no other beside it: addresses, single labels, and registries in a shared domain. The list is
- * large, and loaded only here, since most registries give out their tokens themselves.
- */
-async function siteOf({ hostname }: URL): Promise<string | null> {
-  const { getDomain } = await import('tldts')
-  const domain = getDomain(hostname, { allowPrivateDomains: true })
-  return domain === null || sharedDomains.has(domain) ? null : domain
-}
-
-function tokenUrl(realm: URL, { service, scopes }: TokenRequest): URL {
+function getToken(realm: URL, { service, scopes }: TokenRequest, authorization?: string): Message {
   const url = new URL(realm)
   if (service !== undefined) url.searchParams.append('service', service)
   for (const scope of scopes) url.searchParams.append('scope', scope)
-  return url
+  return { method: 'GET', url, headers: authorization === undefined ? {} : { authorization } }
+}
+
+function postForToken(
+  url: URL,
+  { service, scopes }: TokenRequest,
+  form: Readonly<Record<string, string>>,
+): Message {
+  const fields = new URLSearchParams({ ...form, client_id: 'copygraph' })
+  if (service !== undefined) fields.set('service', service)
+  if (scopes.length > 0) fields.set('scope', scopes.join(' '))
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  return { method: 'POST', url, headers, body: Buffer.from(fields.toString()) }
+}
+
+async function readToken(response: HttpResponse, realm: URL, asked: number): Promise<Token> {
+  const { token, expires_in: seconds = defaultSeconds } = parseToken(
+    await readBody(response, tokenBodyBytes),
+    realm,
+  )
+  // Renewed before it ends, so that no large body is sent in vain.
+  return { token, expires: asked + seconds * 800 }
 }
 
 function parseToken(bytes: Uint8Array, realm: URL): { token: string; expires_in?: number | undefined } {

@@ -4,72 +4,18 @@ import type { CopyEvent } from '../../../../src/events.ts'
 import { Registry } from '../../../../src/targets/remote/registry.ts'
 import { Repository } from '../../../../src/targets/remote/repository.ts'
 import { cert, key } from '../../../server/certificate.ts'
-import { graph } from '../../../support/graph.ts'
 import { blob, rejection } from '../../contract/support.ts'
+import { startServer } from '../server.ts'
 import {
-  startServer,
-  type Answer,
-  type Received,
-  type TestServer,
-  type TestServerOptions,
-} from '../server.ts'
-
-const { descriptor, bytes } = graph({ m1: ['config'] }).node('m1')
-const manifest: Answer = {
-  status: 200,
-  headers: { 'content-type': descriptor.mediaType, 'docker-content-digest': descriptor.digest },
-  body: bytes,
-}
-
-const credential = (): { username: string; password: string } => ({ username: 'user', password: 'secret' })
-const basic = `Basic ${Buffer.from('user:secret').toString('base64')}`
-
-interface TokenRegistry {
-  readonly server: TestServer
-  /** Refuses the newest token, until another one is given. */
-  revoke(): void
-}
-
-interface TokenRegistryOptions extends TestServerOptions {
-  readonly challenge?: (url: string) => string | readonly string[]
-  readonly token?: (request: Received, count: number) => Answer | Promise<Answer>
-  readonly content?: (request: Received) => Answer
-}
-
-/** A registry that wants a token for everything, and gives numbered tokens itself. */
-async function startTokenRegistry(options: TokenRegistryOptions = {}): Promise<TokenRegistry> {
-  const {
-    challenge = (url) => `Bearer realm="${url}/token",service="test",scope="repository:a:pull"`,
-    token = (_request, count) => ({ status: 200, body: JSON.stringify({ token: `t${count}` }) }),
-    content = () => manifest,
-  } = options
-  let count = 0
-  let valid: string | undefined
-  const server: TestServer = await startServer(async (request) => {
-    if (request.url.startsWith('/token')) {
-      count += 1
-      valid = `Bearer t${count}`
-      return token(request, count)
-    }
-    if (valid !== undefined && request.headers.authorization === valid) return content(request)
-    return { status: 401, headers: { 'www-authenticate': challenge(server.url) }, body: '{}' }
-  }, options)
-  return { server, revoke: () => (valid = undefined) }
-}
-
-/** Requests with their Authorization. */
-function authorizations(server: TestServer): string[] {
-  return server.requests.map(
-    ({ method, url, headers }) =>
-      `${method} ${url.startsWith('/token') ? '/token' : url} ${headers.authorization ?? '-'}`,
-  )
-}
-
-function scopesAsked(server: TestServer): string[] {
-  return server.requests
-    .filter(({ url }) => url.startsWith('/token'))
-    .map(({ url }) => new URL(url, server.url).searchParams.getAll('scope').join(' '))
-}
+  authorizations,
+  basic,
+  bytes,
+  credential,
+  descriptor,
+  manifest,
+  scopesAsked,
+  startTokenRegistry,
+} from './token-registry.ts'
 
 describe('a registry that wants tokens', () => {
   it('is asked once in vain; then one token serves all that it is good for', async () => {
@@ -155,6 +101,38 @@ describe('a registry that wants tokens', () => {
     expect(scopesAsked(server)).toEqual(['repository:a:pull', 'repository:b:pull'])
   })
 
+  it('gives at most two tokens for a thousand requests', async () => {
+    const { server } = await startTokenRegistry({
+      content: ({ method }) => (method === 'PUT' ? { status: 201 } : manifest),
+    })
+    await using repository = new Repository(`${server.host}/a`)
+    for (let batch = 0; batch < 50; batch++) {
+      const reads = Array.from({ length: 19 }, (_, index) => repository.fetchReference(`v${index}`))
+      await Promise.all([...reads, repository.pushReference(descriptor, bytes, 'v1')])
+    }
+    expect(scopesAsked(server).length).toBeLessThanOrEqual(2)
+    expect(server.requests.length).toBeLessThan(1100)
+  })
+
+  it('whose tokens live for a second never sees one that is too old', async () => {
+    const given = new Map<string, number>()
+    const server = await startServer(async ({ url, headers }) => {
+      if (url.startsWith('/token')) {
+        const token = `t${given.size}`
+        given.set(`Bearer ${token}`, performance.now())
+        return { status: 200, body: JSON.stringify({ token, expires_in: 1 }) }
+      }
+      const age = performance.now() - (given.get(headers.authorization ?? '') ?? -Infinity)
+      if (age < 1000) return new Promise((resolve) => setTimeout(resolve, 80, manifest))
+      return { status: 401, headers: { 'www-authenticate': `Bearer realm="${server.url}/token"` } }
+    })
+    await using repository = new Repository(`${server.host}/a`)
+    for (let count = 0; count < 30; count++) await repository.fetchReference(`v${count}`)
+    expect(given.size).toBeGreaterThan(2)
+    const [, ...refused] = server.requests.filter(({ headers }) => headers.authorization === undefined)
+    expect(refused.every(({ url }) => url.startsWith('/token'))).toBe(true)
+  })
+
   it('that refuses a token which it gave is asked for another, once', async () => {
     const { server, revoke } = await startTokenRegistry()
     await using repository = new Repository(`${server.host}/a`)
@@ -206,7 +184,7 @@ describe('a registry that wants tokens', () => {
       token: (_request, count) =>
         count === 1 ? { status: 503 } : { status: 200, body: JSON.stringify({ token: `t${count}` }) },
     })
-    await using repository = new Repository(`${server.host}/a`)
+    await using repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
     await expect(repository.fetchReference('v1')).rejects.toMatchObject({ code: 'RESPONSE', status: 503 })
     expect((await repository.fetchReference('v1')).descriptor).toEqual(descriptor)
   })

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import type { Credential } from '../../../../src/targets/remote/auth/credential.ts'
 import { fetchToken, type TokenRequest } from '../../../../src/targets/remote/auth/token.ts'
 import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
 import { rejection } from '../../contract/support.ts'
@@ -29,7 +30,7 @@ async function authorizationSent(registry: string, realm: string): Promise<strin
 }
 
 async function tokenFrom(answer: Answer, change: Partial<TokenRequest> = {}): Promise<string> {
-  await using transport = new Transport()
+  await using transport = new Transport({ retry: { attempts: 1 } })
   const server = await startServer(() => answer)
   const request = {
     registryUrl: new URL(server.url),
@@ -218,7 +219,7 @@ describe('the answer of a token service', () => {
   })
 
   it('answers a request with the realm’s own query, the service and each scope', async () => {
-    await using transport = new Transport()
+    await using transport = new Transport({ retry: { attempts: 1 } })
     const server = await startServer(() => ({ status: 200, body: '{"token":"x"}' }))
     const scopes = ['repository:a:pull,push', 'repository:b:pull']
     const registryUrl = new URL(server.url)
@@ -231,5 +232,54 @@ describe('the answer of a token service', () => {
       ['scope', 'repository:a:pull,push'],
       ['scope', 'repository:b:pull'],
     ])
+  })
+})
+
+describe('another way of asking for a token', () => {
+  const identity = { identityToken: 'refresh', username: 'me' }
+
+  /** What was asked, where the first request is answered with a status, and the second one with a token. */
+  async function asked(shown: Credential, first: number): Promise<string[]> {
+    await using transport = new Transport({ retry: { attempts: 1 } })
+    const answers: Answer[] = [{ status: first }, { status: 200, body: '{"token":"x"}' }]
+    const server = await startServer(() => answers.shift() ?? { status: 500 })
+    const request = {
+      registryUrl: new URL(server.url),
+      realm: `${server.url}/token`,
+      service: undefined,
+      scopes: [],
+      credential: shown,
+    }
+    await fetchToken(transport.send, request, {}).catch(() => undefined)
+    return server.requests.map(({ method, headers, body }) =>
+      [method, headers.authorization ?? body.toString()].join(' '),
+    )
+  }
+
+  const basic = (name: string, secret: string): string =>
+    `GET Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
+
+  it.each([404, 405])('is a POST for a password where a GET is answered with %d', async (status) => {
+    expect(await asked(credential, status)).toEqual([
+      basic('user', 'secret'),
+      'POST grant_type=password&username=user&password=secret&client_id=copygraph',
+    ])
+  })
+
+  it.each([400, 401, 403, 429, 500, 503])('is not tried for a password after %d', async (status) => {
+    expect(await asked(credential, status)).toEqual([basic('user', 'secret')])
+  })
+
+  it.each([400, 401, 404, 405])(
+    'is a GET for an identity token where a POST is answered with %d',
+    async (status) => {
+      const post = 'POST grant_type=refresh_token&refresh_token=refresh&client_id=copygraph'
+      expect(await asked(identity, status)).toEqual([post, basic('me', 'refresh')])
+      expect(await asked({ identityToken: 'refresh' }, status)).toEqual([post, basic('<token>', 'refresh')])
+    },
+  )
+
+  it.each([403, 429, 500])('is not tried for an identity token after %d', async (status) => {
+    expect(await asked(identity, status)).toHaveLength(1)
   })
 })

@@ -3,9 +3,9 @@ import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { acquireLock, type Lock } from '../../../src/targets/oci-layout/lock.ts'
-import { currentOwner } from '../../../src/targets/owner.ts'
-import { deadProcess, scratchDirectory } from './scratch.ts'
+import { acquireLock, type Lock } from '../../src/targets/lock.ts'
+import { currentOwner } from '../../src/targets/owner.ts'
+import { deadProcess, scratchDirectory } from './oci-layout/scratch.ts'
 
 async function holderFile(holder: Partial<{ pid: number; host: string; token: string }>): Promise<string> {
   const path = join(await scratchDirectory(), 'lock')
@@ -14,7 +14,7 @@ async function holderFile(holder: Partial<{ pid: number; host: string; token: st
   return path
 }
 
-describe('the lock of a layout', () => {
+describe('a lock', () => {
   it('is held by one, and is gone when it is released', async () => {
     const directory = await scratchDirectory()
     const path = join(directory, 'lock')

@@ -2,11 +2,29 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { LockedError } from '../../errors.ts'
-import { currentOwner, isGone, type Owner } from '../owner.ts'
-import { isFileError, readSmallFile } from '../read-file.ts'
-import { removeFile } from '../write-file.ts'
-import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
+import { LockedError } from '../errors.ts'
+import { currentOwner, isGone, type Owner } from './owner.ts'
+import {
+  isFileError,
+  readSmallFile,
+  type FileStatus,
+  type ReadableFile,
+  type ReadableFileSystem,
+} from './read-file.ts'
+import { removeFile, type WritableFile, type WritableFileSystem } from './write-file.ts'
+
+/** The part of a `FileHandle` that a lock needs. */
+export interface LockFile extends ReadableFile, WritableFile {
+  utimes(accessed: Date, modified: Date): Promise<void>
+}
+
+/** The part of `node:fs/promises` that a lock needs. */
+export interface LockFileSystem extends ReadableFileSystem, Pick<WritableFileSystem, 'unlink'> {
+  open(path: string, flags: number): Promise<LockFile>
+  lstat(path: string): Promise<FileStatus>
+  rename(from: string, to: string): Promise<void>
+  link(existing: string, path: string): Promise<void>
+}
 
 /** How long to be patient with another process. */
 export interface LockOptions {
@@ -32,7 +50,7 @@ export interface Lock {
  */
 export async function acquireLock(
   path: string,
-  fs: LayoutFileSystem,
+  fs: LockFileSystem,
   options: LockOptions = {},
 ): Promise<Lock> {
   const { signal, timeoutMilliseconds = 60_000, staleMilliseconds = 15_000 } = options
@@ -74,8 +92,8 @@ interface Observed extends Seen {
 }
 
 /** Undefined if another process has the lock. */
-async function createLock(path: string, fs: LayoutFileSystem, owner: Owner): Promise<Lock | undefined> {
-  let file: LayoutFile
+async function createLock(path: string, fs: LockFileSystem, owner: Owner): Promise<Lock | undefined> {
+  let file: LockFile
   try {
     file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
   } catch (error) {
@@ -96,8 +114,8 @@ async function createLock(path: string, fs: LayoutFileSystem, owner: Owner): Pro
 
 function heldLock(
   path: string,
-  fs: LayoutFileSystem,
-  { file, token }: { readonly file: LayoutFile; readonly token: string },
+  fs: LockFileSystem,
+  { file, token }: { readonly file: LockFile; readonly token: string },
 ): Lock {
   let beat: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
@@ -129,7 +147,7 @@ function isDead({ holder }: Seen, observer: Owner): boolean {
  */
 async function takeAway(
   path: string,
-  fs: LayoutFileSystem,
+  fs: LockFileSystem,
   { dead, options }: { readonly dead: Seen; readonly options: LockOptions },
 ): Promise<void> {
   const guard = await acquireLock(`${path}.takeover`, fs, options)
@@ -141,7 +159,7 @@ async function takeAway(
 }
 
 /** A holder that was only slow may wake up and be followed by another one at this very moment, whose lock is put back. */
-async function moveAway(path: string, fs: LayoutFileSystem, dead: Seen): Promise<void> {
+async function moveAway(path: string, fs: LockFileSystem, dead: Seen): Promise<void> {
   const aside = `${path}.${randomUUID()}`
   try {
     await fs.rename(path, aside)
@@ -159,7 +177,7 @@ async function moveAway(path: string, fs: LayoutFileSystem, dead: Seen): Promise
 }
 
 /** Undefined if there is no lock any more. */
-async function look(path: string, fs: LayoutFileSystem): Promise<Seen | undefined> {
+async function look(path: string, fs: LockFileSystem): Promise<Seen | undefined> {
   try {
     const { ino, mtimeMs } = await fs.lstat(path)
     const text = await readText(path, fs)
@@ -170,7 +188,7 @@ async function look(path: string, fs: LayoutFileSystem): Promise<Seen | undefine
   }
 }
 
-async function readText(path: string, fs: LayoutFileSystem): Promise<string> {
+async function readText(path: string, fs: LockFileSystem): Promise<string> {
   const bytes = await readSmallFile(path, maxHolderBytes, { fs })
   if (bytes === undefined) throw new LockedError(`${path} is no regular file, so that nobody can lock it`)
   return Buffer.from(bytes).toString()

@@ -1,0 +1,67 @@
+import type { Credential } from '../../targets/remote/auth/credential.ts'
+import { passwordWarning, readConnection, readPassword } from '../connection.ts'
+import type { LoginFlags } from '../flags.ts'
+import { runCommand, writeWarning, type Party } from '../output/failure.ts'
+import { writeData } from '../output/stdout.ts'
+import type { CommandContext } from '../program.ts'
+import { canPrompt, prompt } from '../prompt.ts'
+import { parseRegistryName } from '../references.ts'
+import { debugEvents } from '../run-on-target.ts'
+import { usageError } from '../usage-error.ts'
+
+/** `copygraph login`: checks a credential at a registry, and stores it. */
+export async function login(text: string, flags: LoginFlags, { signal }: CommandContext): Promise<number> {
+  const registry = parseRegistryName(text)
+  const party: Party = { name: registry, prefix: '--', hasCredential: true }
+  return runCommand({ signal, debug: flags.debug, source: party, destination: party }, async () => {
+    const credential = await readCredential(flags, signal)
+    const ofRegistry = { ...flags, username: undefined, password: undefined, passwordStdin: undefined }
+    const { registryConfig, ...connection } = await readConnection(ofRegistry, '--', signal)
+    const remote = await import('../../targets/remote/login.ts')
+    const { file, helper, isChecked } = await remote.login(registry, credential, {
+      ...connection,
+      file: registryConfig,
+      signal,
+      onEvent: debugEvents(flags),
+    })
+    if (!isChecked)
+      writeWarning(`${registry} did not ask for a credential: it is stored, but was not checked`)
+    if (helper === undefined) writeWarning(`${file} has it as plain text; a credential helper would guard it`)
+    await writeData('Login Succeeded\n')
+  })
+}
+
+async function readCredential(flags: LoginFlags, signal: AbortSignal): Promise<Credential> {
+  const { username, password, passwordStdin, identityToken, identityTokenStdin } = flags
+  const given = [password, passwordStdin, identityToken, identityTokenStdin].filter(
+    (flag) => flag !== undefined,
+  )
+  if (given.length > 1) {
+    throw usageError('give one of --password, --password-stdin, --identity-token and --identity-token-stdin')
+  }
+  const warning = passwordWarning(flags, '--')
+  if (warning !== undefined) writeWarning(warning)
+  if (identityToken !== undefined) {
+    writeWarning(
+      '--identity-token shows the token to everyone who lists processes: --identity-token-stdin does not',
+    )
+  }
+  if (identityToken !== undefined || identityTokenStdin === true) {
+    return {
+      identityToken: identityToken ?? (await readPassword(signal)),
+      ...(username !== undefined && { username }),
+    }
+  }
+  const isTold = username !== undefined && (password !== undefined || passwordStdin === true)
+  if (!isTold && (passwordStdin === true || !canPrompt())) {
+    throw usageError('there is nobody to ask: give --username NAME --password-stdin')
+  }
+  return {
+    username: username ?? (await prompt('Username: ', signal)),
+    password: password ?? (await (passwordStdin === true ? readPassword(signal) : askPassword(signal))),
+  }
+}
+
+function askPassword(signal: AbortSignal): Promise<string> {
+  return prompt('Password: ', signal, { isSecret: true })
+}

@@ -1,0 +1,17 @@
+import type { LogoutFlags } from '../flags.ts'
+import { runCommand, writeWarning, type Party } from '../output/failure.ts'
+import { writeData } from '../output/stdout.ts'
+import type { CommandContext } from '../program.ts'
+import { parseRegistryName } from '../references.ts'
+
+/** `copygraph logout`: removes what is stored for a registry. */
+export async function logout(text: string, flags: LogoutFlags, { signal }: CommandContext): Promise<number> {
+  const registry = parseRegistryName(text)
+  const party: Party = { name: registry, prefix: '--' }
+  return runCommand({ signal, debug: flags.debug, source: party, destination: party }, async () => {
+    const remote = await import('../../targets/remote/login.ts')
+    const wasStored = await remote.logout(registry, { file: flags.registryConfig, signal })
+    if (wasStored) await writeData(`Removed the credential for ${registry}\n`)
+    else writeWarning(`there was no credential for ${registry}`)
+  })
+}
