@@ -1,6 +1,6 @@
 import type { Hash } from 'node:crypto'
 import { DigestMismatchError, SizeExceedsLimitError, SizeMismatchError } from '../errors.ts'
-import type { Content } from './content.ts'
+import { contentOf, type Content } from './content.ts'
 import type { Descriptor } from './descriptor.ts'
 import { createHasher, digestOf, parseDigest, type Digest } from './digest.ts'
 
@@ -18,30 +18,43 @@ export function verify(content: Content, descriptor: Descriptor): Content {
   if (!Number.isSafeInteger(descriptor.size) || descriptor.size < 0) {
     throw new RangeError(`${descriptor.digest} has the size ${descriptor.size}, expected a number of bytes`)
   }
-  return new VerifiedContent(content, descriptor, () => verifiedChunks(content, descriptor))
+  return new VerifiedContent(content, descriptor, (offset) =>
+    offset === undefined ? verifiedChunks(content, descriptor) : iteratorOf(content, offset),
+  )
 }
 
 /**
- * The same content, watched: `onChunk` is called for each chunk that is read, `onError` when reading fails.
- * Verified content stays verified, and is not hashed again.
+ * The same content, watched: `onChunk` is called for each chunk that is read, `onError` when reading fails, also from
+ * an offset on. Verified content stays verified, and is not hashed again.
  */
 export function tap(
   content: Content,
   onChunk: (chunk: Uint8Array) => void,
   onError?: (error: unknown) => void,
 ): Content {
-  const iterate = async function* (): AsyncGenerator<Uint8Array> {
-    let isWatching = false
-    try {
-      for await (const chunk of content) {
-        isWatching = true
-        onChunk(chunk)
-        isWatching = false
-        yield chunk
-      }
-    } catch (error) {
-      if (!isWatching) onError?.(error)
-      throw error
+  // Not a generator: it would keep a reader that stops waiting for the chunk.
+  const iterate = (offset?: number): AsyncIterator<Uint8Array, undefined> => {
+    const chunks = iteratorOf(content, offset)
+    const end = async (): Promise<IteratorReturnResult<undefined>> => {
+      await chunks.return?.()
+      return { done: true, value: undefined }
+    }
+    return {
+      async next() {
+        const next = await chunks.next().catch((error: unknown) => {
+          onError?.(error)
+          throw error
+        })
+        if (next.done === true) return { done: true, value: undefined }
+        try {
+          onChunk(next.value)
+        } catch (error) {
+          await end()
+          throw error
+        }
+        return next
+      },
+      return: end,
     }
   }
   return withIterator(content, iterate)
@@ -51,12 +64,12 @@ export function tap(
  * The content that `open` gives, for a reader that may stop while it waits for a chunk: `return` of an iterator aborts
  * the signal with which that iteration was opened. A generator alone would let the reader wait for the chunk.
  * `open` is called once at once, without a signal, for what the content has besides its chunks (`file`, `from`, being
- * verified), and once for each iteration. `from` cannot be stopped.
+ * verified), and once for each iteration, also from an offset on.
  */
 export function stoppable(open: (signal?: AbortSignal) => Content): Content {
-  return withIterator(open(), () => {
+  return withIterator(open(), (offset) => {
     const reading = new AbortController()
-    const chunks = open(reading.signal)[Symbol.asyncIterator]()
+    const chunks = iteratorOf(open(reading.signal), offset)
     return {
       next: () => chunks.next(),
       async return() {
@@ -105,20 +118,30 @@ export function embeddedData(descriptor: Descriptor): Uint8Array | undefined {
   return matches ? bytes : undefined
 }
 
-/** `iterate` must give the same bytes, verified if the content is. */
-function withIterator(content: Content, iterate: () => AsyncIterator<Uint8Array>): Content {
+/** All of the content without an offset; nothing of content that has no `from`. */
+function iteratorOf(content: Content, offset: number | undefined): AsyncIterator<Uint8Array> {
+  if (offset === undefined) return content[Symbol.asyncIterator]()
+  return (content.from?.(offset) ?? contentOf(new Uint8Array()))[Symbol.asyncIterator]()
+}
+
+/** `iterate` must give the same bytes, verified if the content is; with an offset, those from there on. */
+function withIterator(content: Content, iterate: Iterate): Content {
   if (content instanceof VerifiedContent) return content.through(iterate)
   return new PlainContent(content, iterate)
 }
 
+type Iterate = (offset?: number) => AsyncIterator<Uint8Array>
+
 class PlainContent implements Content {
-  readonly #iterate: () => AsyncIterator<Uint8Array>
+  readonly #iterate: Iterate
   declare readonly from?: (offset: number) => AsyncIterable<Uint8Array>
   declare readonly file?: string
 
-  constructor(inner: Content, iterate: () => AsyncIterator<Uint8Array>) {
+  constructor(inner: Content, iterate: Iterate) {
     this.#iterate = iterate
-    if (inner.from !== undefined) this.from = (offset) => from(inner, offset)
+    if (inner.from !== undefined) {
+      this.from = (offset) => ({ [Symbol.asyncIterator]: () => iterate(offset) })
+    }
     if (inner.file !== undefined) this.file = inner.file
   }
 
@@ -130,7 +153,7 @@ class PlainContent implements Content {
 class VerifiedContent extends PlainContent {
   readonly #descriptor: Descriptor
 
-  constructor(inner: Content, descriptor: Descriptor, iterate: () => AsyncIterator<Uint8Array>) {
+  constructor(inner: Content, descriptor: Descriptor, iterate: Iterate) {
     super(inner, iterate)
     this.#descriptor = descriptor
   }
@@ -139,13 +162,9 @@ class VerifiedContent extends PlainContent {
     return this.#descriptor.digest === digest && this.#descriptor.size === size
   }
 
-  through(iterate: () => AsyncIterator<Uint8Array>): VerifiedContent {
+  through(iterate: Iterate): VerifiedContent {
     return new VerifiedContent(this, this.#descriptor, iterate)
   }
-}
-
-async function* from(content: Content, offset: number): AsyncGenerator<Uint8Array> {
-  if (content.from !== undefined) yield* content.from(offset)
 }
 
 async function* verifiedChunks(content: Content, descriptor: Descriptor): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
-import type { CopyEvent, NodeEvent, Side, SignalOptions } from '../events.ts'
+import type { CopyEvent, NodeEvent, Side, SignalOptions, TargetEvent } from '../events.ts'
 import { failure } from './failure.ts'
 import type { CopyResult, Tally } from './options.ts'
 
@@ -22,7 +22,7 @@ export class Ledger {
   /** What a target tells, with its side. */
   side(side: Side): (event: CopyEvent) => void {
     return (event) => {
-      this.#pass(event.type === 'request' || event.type === 'warning' ? { ...event, side } : event)
+      this.#pass(isTargetEvent(event) ? { ...event, side } : event)
     }
   }
 
@@ -72,4 +72,8 @@ function isOutcome(event: NodeEvent): event is OutcomeEvent {
     event.type === 'skipped' ||
     event.type === 'filtered'
   )
+}
+
+function isTargetEvent(event: CopyEvent): event is TargetEvent {
+  return event.type === 'request' || event.type === 'retry' || event.type === 'warning'
 }

@@ -51,6 +51,11 @@ export interface CopyGraphOptions extends SignalOptions {
   readonly maxNodes?: number | undefined
   /** The media types that are manifests; the destination must take the same for manifests. @default those of the source */
   readonly manifestTypes?: ManifestTypes | undefined
+  /**
+   * Keeps what has come of large blobs when `signal` aborts, where the destination can go on from there the next time (a
+   * layout). After a failure of the network it is kept in any case. @default false
+   */
+  readonly keepPartial?: boolean | undefined
   /** Called before a node is transferred or mounted; `'skip'` leaves it out. A root that is left out is not tagged. */
   readonly preCopy?: ((state: NodeState) => Promise<'skip' | void> | 'skip' | void) | undefined
   /** Called when a node has been transferred, before its parents are. */

@@ -48,8 +48,14 @@ export function push(
   bytes?: Uint8Array,
 ): Promise<PushOutcome> {
   const { destination, original, atDestination } = workshop
+  const { keepPartial } = workshop.options
   return send(node, workshop, bytes, (content) =>
-    destination.push(node.descriptor, content, { ...atDestination, ...options, source: original }),
+    destination.push(node.descriptor, content, {
+      ...atDestination,
+      ...options,
+      keepPartial,
+      source: original,
+    }),
   )
 }
 

@@ -19,7 +19,7 @@ export interface LayoutStoreOptions {
  * folder that is a layout itself is one repository, under its own name in the letters of a legal one.
  * Symbolic links are not followed, and no repository is made where a file is in the way. Error of `open`:
  * INVALID_REFERENCE for a name with a part that stands for something else in a layout (`blobs`, `ingest`,
- * `oci-layout`, `index.json` and all that begins with it).
+ * `partial`, `oci-layout`, `index.json` and all that begins with it).
  */
 export function layoutStore(directory: string, options: LayoutStoreOptions = {}): RegistryStore {
   const root = resolve(directory)
@@ -47,7 +47,7 @@ export function layoutStore(directory: string, options: LayoutStoreOptions = {})
 }
 
 /** A layout in a layout would be possible under `blobs`, and would break it under the others. */
-const reserved: ReadonlySet<string> = new Set(['blobs', 'ingest', 'oci-layout'])
+const reserved: ReadonlySet<string> = new Set(['blobs', 'ingest', 'partial', 'oci-layout'])
 const maxOpenLayouts = 1000
 const maxFolders = 100_000
 /** A folder of somebody else's, which must not hide all the others. */

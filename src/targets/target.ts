@@ -47,6 +47,11 @@ export interface PushOptions extends SignalOptions {
   readonly source?: Source | undefined
   /** Names of repositories in the same registry to try to mount a blob from, in order. */
   readonly mountFrom?: readonly string[] | undefined
+  /**
+   * Keeps what has come of a large blob when `signal` aborts, where the target can go on from there the next time. After
+   * a failure of the network it is kept in any case. @default false
+   */
+  readonly keepPartial?: boolean | undefined
   /** A manifest that contains this one is about to be pushed, so that a store which lists its roots need not list it meanwhile. @default false */
   readonly contained?: boolean | undefined
 }

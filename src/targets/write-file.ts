@@ -41,13 +41,34 @@ export async function writeFile<T>(
   signal?.throwIfAborted()
   const file = await createFile(path, fs)
   try {
-    await fill(file, content, { signal, sync })
+    await fillFile(file, content, { signal, sync })
     return await place()
   } catch (error) {
     // What went wrong first is what the caller must hear of.
     await removeFile(path, fs).catch(() => {})
     throw error
   }
+}
+
+/**
+ * Writes all of the content to an open file, and closes it, also when anything fails.
+ * Errors: whatever the content or the file system throws, unchanged.
+ */
+export async function fillFile(
+  file: WritableFile,
+  content: AsyncIterable<Uint8Array>,
+  { signal, sync = false }: WriteFileOptions = {},
+): Promise<void> {
+  try {
+    await writeBatches(file, content, signal)
+    signal?.throwIfAborted()
+    if (sync) await file.datasync()
+  } catch (error) {
+    // On a disk that fails, closing may fail too: what went wrong first is what counts.
+    await file.close().catch(() => {})
+    throw error
+  }
+  await file.close()
 }
 
 /** Makes a folder, and those above it that are missing. Errors: those of the file system. */
@@ -107,23 +128,6 @@ async function createFile(path: string, fs: WritableFileSystem): Promise<Writabl
       if (!isFileError(error, 'ENOENT') || attempt === createAttempts) throw error
     }
   }
-}
-
-async function fill(
-  file: WritableFile,
-  content: AsyncIterable<Uint8Array>,
-  { signal, sync = false }: WriteFileOptions,
-): Promise<void> {
-  try {
-    await writeBatches(file, content, signal)
-    signal?.throwIfAborted()
-    if (sync) await file.datasync()
-  } catch (error) {
-    // On a disk that fails, closing may fail too: what went wrong first is what counts.
-    await file.close().catch(() => {})
-    throw error
-  }
-  await file.close()
 }
 
 /**

@@ -208,6 +208,26 @@ describe('content that is verified already', () => {
     expect((await drain(verify(tapped, descriptor))).error).toBeInstanceOf(DigestMismatchError)
   })
 
+  it('is watched from an offset on too, its failure included', async () => {
+    const seen: string[] = []
+    const failures: unknown[] = []
+    const failure = new Error('failure')
+    const inner: Content = {
+      ...chunks('abc'),
+      async *from(offset) {
+        yield Buffer.from('abc').subarray(offset)
+        throw failure
+      },
+    }
+    const content = tap(
+      verify(inner, descriptor),
+      (chunk) => seen.push(Buffer.from(chunk).toString()),
+      (error) => failures.push(error),
+    )
+    expect(await drain(content.from?.(1) ?? chunks())).toEqual({ text: 'bc', error: failure })
+    expect([seen, failures]).toEqual([['bc'], [failure]])
+  })
+
   it('hears nothing of an error when its reader stops early', async () => {
     const failures: unknown[] = []
     const content = tap(
@@ -239,6 +259,15 @@ describe('content that can be stopped', () => {
     expect(Buffer.from((await reader.next()).value ?? '').toString()).toBe('ab')
     const waiting = reader.next()
     const ends = await Promise.allSettled([waiting, reader.return?.()])
+    expect(ends).toMatchObject([{ reason: { name: 'AbortError' } }, { value: { done: true } }])
+  })
+
+  it('ends the wait for a chunk from an offset on when its reader stops', async () => {
+    const content = stoppable((signal) => ({ ...stalled(signal), from: () => stalled(signal) }))
+    const reader = content.from?.(1)[Symbol.asyncIterator]()
+    await reader?.next()
+    const waiting = reader?.next()
+    const ends = await Promise.allSettled([waiting, reader?.return?.()])
     expect(ends).toMatchObject([{ reason: { name: 'AbortError' } }, { value: { done: true } }])
   })
 

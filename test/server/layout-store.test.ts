@@ -95,6 +95,7 @@ describe('a folder of layouts', () => {
     'a/blobs/sha256',
     'blobs',
     'a/ingest/b',
+    'a/partial/b',
     'a/index.json',
     'a/index.json.lock',
     'a/index.json.lock.takeover/b',

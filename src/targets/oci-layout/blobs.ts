@@ -7,15 +7,17 @@ import { verify } from '../../content/verify.ts'
 import { DigestMismatchError, InvalidLayoutError, NotFoundError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { isFileError, openRegularFile, readChunks, type FileStatus } from '../read-file.ts'
-import { makeFolder, type WriteFileOptions } from '../write-file.ts'
+import { makeFolder } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import type { Ingest } from './ingest.ts'
+import type { Partials, PartialOptions } from './partials.ts'
 
 /** What the blobs of a layout work with. */
 export interface BlobsSetting {
   readonly directory: string
   readonly fs: LayoutFileSystem
   readonly ingest: Ingest
+  readonly partials: Partials
   /** True if paths mean the same to everybody in this process, so that files may be shared. */
   readonly isLocal: boolean
   /** Fails if there is no layout at all. */
@@ -62,17 +64,16 @@ export class Blobs {
 
   /**
    * Stores verified content under its digest. A file that holds it already is shared instead of copied, where the disk
-   * can; the content itself is then not read, and the bytes that are read of the file are told as progress.
+   * can; the content itself is then not read, and the bytes that are read of the file are told as progress. What is
+   * kept of an earlier attempt is not read again either.
    */
-  async write(
-    descriptor: Descriptor,
-    content: Content,
-    options: WriteFileOptions & SignalOptions,
-  ): Promise<void> {
+  async write(descriptor: Descriptor, content: Content, options: PartialOptions): Promise<void> {
     const path = this.path(descriptor.digest)
     const verified = verify(content, descriptor)
     if (content.file !== undefined && (await this.#share(content.file, descriptor, options))) return
-    await this.#setting.ingest.write(verified, (temporary) => this.#place(temporary, path), options)
+    const place = (temporary: string): Promise<void> => this.#place(temporary, path)
+    if (await this.#setting.partials.write({ descriptor, content: verified, place }, options)) return
+    await this.#setting.ingest.write(verified, place, options)
   }
 
   /** Stores content whose digest is known only at its end. */

@@ -3,6 +3,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import { InvalidLayoutError, LockedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
+import { acquireLock, type Lock } from '../lock.ts'
 import { isFileError, readSmallFile, type FileStatus } from '../read-file.ts'
 import type { Change, Mutation } from './changes.ts'
 import type { LayoutFileSystem } from './file-system.ts'
@@ -15,7 +16,6 @@ import {
   type IndexJson,
 } from './index-json.ts'
 import type { Ingest } from './ingest.ts'
-import { acquireLock, type Lock } from './lock.ts'
 
 /** What the index.json of a layout works with. */
 export interface IndexFileSetting {

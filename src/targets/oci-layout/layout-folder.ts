@@ -7,12 +7,14 @@ import type { LayoutFileSystem } from './file-system.ts'
 import { emptySnapshot, type IndexFile, type Snapshot } from './index-file.ts'
 import type { Ingest } from './ingest.ts'
 import { hasLayoutFile, writeLayoutFile } from './layout-file.ts'
+import type { Partials } from './partials.ts'
 
 /** What the folder of a layout works with. */
 export interface LayoutFolderSetting {
   readonly directory: string
   readonly fs: LayoutFileSystem
   readonly ingest: Ingest
+  readonly partials: Partials
   readonly index: IndexFile
 }
 
@@ -68,7 +70,7 @@ export class LayoutFolder {
   }
 }
 
-async function openFolder({ directory, fs, ingest }: LayoutFolderSetting): Promise<void> {
+async function openFolder({ directory, fs, ingest, partials }: LayoutFolderSetting): Promise<void> {
   try {
     await makeFolder(directory, fs)
   } catch (cause) {
@@ -76,6 +78,7 @@ async function openFolder({ directory, fs, ingest }: LayoutFolderSetting): Promi
     throw new InvalidLayoutError(`${directory} is not a folder`, { cause })
   }
   await ingest.sweep()
+  await partials.sweep()
 }
 
 /** Work that is done once for all who want it, and again by the next one after it has failed. */

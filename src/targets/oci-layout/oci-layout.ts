@@ -33,6 +33,7 @@ import { LayoutFolder } from './layout-folder.ts'
 import { settleListing } from './listing.ts'
 import { ManifestGraph } from './manifest-graph.ts'
 import { Manifests } from './manifests.ts'
+import { Partials } from './partials.ts'
 
 /** How a layout reads its disk, and what it takes. */
 export interface OciLayoutOptions {
@@ -71,10 +72,12 @@ export class OciLayout implements Target {
     this.#directory = resolve(path)
     const directory = this.#directory
     const ingest = new Ingest(join(directory, 'ingest'), fs)
+    const partials = new Partials(join(directory, 'partial'), fs)
     this.#blobs = new Blobs({
       directory,
       fs,
       ingest,
+      partials,
       isLocal: fs === nodeFs,
       assertLayout: async (reading) => void (await this.#folder.snapshot(reading)),
     })
@@ -91,7 +94,7 @@ export class OciLayout implements Target {
       lockTimeoutMilliseconds,
       settle: (snapshot, index, changes) => settleListing(index, changes, snapshot, listing),
     })
-    this.#folder = new LayoutFolder({ directory, fs, ingest, index: this.#index })
+    this.#folder = new LayoutFolder({ directory, fs, ingest, partials, index: this.#index })
   }
 
   /** From now on a folder that is not there counts as an empty layout, since it will be made. */

@@ -1,0 +1,248 @@
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import type { Content } from '../../content/content.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { parseDigest } from '../../content/digest.ts'
+import {
+  causesOf,
+  DigestMismatchError,
+  LockedError,
+  ResponseError,
+  SizeMismatchError,
+  UnreachableError,
+} from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import { acquireLock, type Lock } from '../lock.ts'
+import { isFileError, type FileStatus } from '../read-file.ts'
+import { fillFile, makeFolder, removeFile, type WritableFile, type WriteFileOptions } from '../write-file.ts'
+import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
+import { remainder } from './remainder.ts'
+
+/** How a blob is written that may be gone on with. */
+export interface PartialOptions extends WriteFileOptions, SignalOptions {
+  /** Keeps what has come when `signal` aborts. @default false */
+  readonly keepPartial?: boolean | undefined
+}
+
+/** A blob that is to be written. */
+export interface BlobToWrite {
+  readonly descriptor: Descriptor
+  /** Verified for the descriptor. */
+  readonly content: Content
+  /** Moves the file to where it belongs. */
+  readonly place: (path: string) => Promise<void>
+}
+
+/**
+ * The folder for large blobs that are on their way, under names that the next attempt finds, of this process or of
+ * another one. It is there only while something is in it.
+ */
+export class Partials {
+  readonly #directory: string
+  readonly #fs: LayoutFileSystem
+  #active = 0
+
+  constructor(directory: string, fs: LayoutFileSystem) {
+    this.#directory = directory
+    this.#fs = fs
+  }
+
+  /**
+   * Writes a large blob behind what an earlier attempt has left of it; the whole is verified. False, with nothing done,
+   * for content that is small or cannot be read from an offset on, and for a blob that another writer is at.
+   *
+   * A failure of the network leaves what has come, and so does an abort with `keepPartial`; any other failure removes it.
+   * Errors: SIZE_MISMATCH, DIGEST_MISMATCH, LOCKED if another process has taken the blob over meanwhile; whatever the
+   * content, the file system or `place` throws, unchanged.
+   */
+  async write(blob: BlobToWrite, options: PartialOptions): Promise<boolean> {
+    const { descriptor, content } = blob
+    if (content.from === undefined || descriptor.size <= largeBytes) return false
+    options.signal?.throwIfAborted()
+    const { algorithm, encoded } = parseDigest(descriptor.digest)
+    return this.#locked(`${algorithm}-${encoded}`, (path, lock) => this.#write(path, lock, blob, options))
+  }
+
+  /** Removes what nobody has gone on with for a week, and the locks that dead processes have left alone. */
+  async sweep(): Promise<void> {
+    const names = (await this.#names()).filter((name) => namePattern.test(name))
+    if (names.length === 0) return
+    for (const name of new Set(names.map((file) => file.replace(/\..*/, '')))) {
+      const isLeft = (path: string): Promise<boolean> => this.#isUntouched(path, oldMilliseconds)
+      if (!(await isLeft(join(this.#directory, name)))) continue
+      await this.#locked(name, async (path) => {
+        if (await isLeft(path)) await removeFile(path, this.#fs)
+        return true
+      })
+    }
+  }
+
+  async #write(path: string, lock: Lock, blob: BlobToWrite, options: PartialOptions): Promise<boolean> {
+    const { descriptor, content, place } = blob
+    const { signal, sync, onEvent } = options
+    const partial = await this.#open(path, descriptor)
+    if (partial === undefined) return false
+    const { file, bytes } = partial
+    const kept = { path, bytes, fs: this.#fs, signal }
+    try {
+      const rest = bytes === 0 ? content : remainder(content, descriptor, kept)
+      await fillFile(writerAt(file, bytes), rest, { signal, sync })
+      if (!(await lock.isHeld())) throw new LockedError(`another process has taken over ${path}`)
+      await place(path)
+      return true
+    } catch (error) {
+      const isUseless = isDamage(error) || !isWorthKeeping(error, options)
+      const size = await this.#afterFailure(path, isUseless)
+      if (bytes === 0 || size !== 0 || !isDamage(error)) throw error
+    }
+    const message = `what was kept of ${descriptor.digest} is damaged: it is fetched from the beginning`
+    onEvent?.({ type: 'warning', message })
+    return this.#write(path, lock, blob, options)
+  }
+
+  /** Removes a file that is empty or useless; the size that is left, undefined on a disk that fails. */
+  async #afterFailure(path: string, isUseless: boolean): Promise<number | undefined> {
+    try {
+      const size = await this.#size(path)
+      if (!isUseless && size !== 0) return size
+      await removeFile(path, this.#fs)
+      return 0
+    } catch {
+      // What went wrong first is what the caller must hear of.
+      return undefined
+    }
+  }
+
+  /** Undefined if something else is there, or a file of another user. */
+  async #open(
+    path: string,
+    { size }: Descriptor,
+  ): Promise<{ readonly file: LayoutFile; readonly bytes: number } | undefined> {
+    const bytes = await this.#size(path)
+    if (bytes === undefined) return undefined
+    if (bytes > size) await removeFile(path, this.#fs)
+    try {
+      const file = await this.#fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW)
+      return { file, bytes: bytes > size ? 0 : bytes }
+    } catch (error) {
+      if (isFileError(error, 'EACCES', 'EPERM', 'ELOOP')) return undefined
+      throw error
+    }
+  }
+
+  /** 0 if nothing is there, undefined if something else is. */
+  async #size(path: string): Promise<number | undefined> {
+    const status = await this.#status(path)
+    if (status === undefined) return 0
+    return status.isFile() ? Number(status.size) : undefined
+  }
+
+  /** False, with nothing done, if another writer has the lock, or the folder is not ours to write to. */
+  async #locked(name: string, work: (path: string, lock: Lock) => Promise<boolean>): Promise<boolean> {
+    this.#active += 1
+    try {
+      const path = join(this.#directory, name)
+      const lock = await this.#lock(`${path}.lock`)
+      if (lock === undefined) return false
+      try {
+        return await work(path, lock)
+      } finally {
+        await lock.release()
+      }
+    } finally {
+      this.#active -= 1
+      // Fails for a folder that is in use, and on a disk that fails anyway.
+      if (this.#active === 0) await this.#fs.rmdir(this.#directory).catch(() => {})
+    }
+  }
+
+  /** Another process may remove the folder before the lock is in it. */
+  async #lock(path: string): Promise<Lock | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (attempt > 1) await makeFolder(this.#directory, this.#fs)
+        return await this.#acquire(path)
+      } catch (error) {
+        if (error instanceof LockedError) return undefined
+        if (isFileError(error, 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST')) return undefined
+        if (!isFileError(error, 'ENOENT') || attempt === lockAttempts) throw error
+      }
+    }
+  }
+
+  /**
+   * The holder on another host (a container is one) cannot be asked whether it lives, and nobody waits here to see it
+   * touch its lock: one that has not done so for an hour, where it would every few seconds, is dead.
+   */
+  async #acquire(path: string): Promise<Lock> {
+    try {
+      return await acquireLock(path, this.#fs, { timeoutMilliseconds: 0 })
+    } catch (error) {
+      if (!(error instanceof LockedError) || !(await this.#isUntouched(path, deadMilliseconds))) throw error
+      return acquireLock(path, this.#fs, { timeoutMilliseconds: 0, staleMilliseconds: 0 })
+    }
+  }
+
+  /** True also for a file that is not there. */
+  async #isUntouched(path: string, milliseconds: number): Promise<boolean> {
+    const status = await this.#status(path)
+    return status === undefined || Date.now() - Number(status.ctimeMs) > milliseconds
+  }
+
+  async #status(path: string): Promise<FileStatus | undefined> {
+    try {
+      return await this.#fs.lstat(path)
+    } catch (error) {
+      if (isFileError(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return (await this.#fs.readdir(this.#directory)).filter((name) => typeof name === 'string')
+    } catch (error) {
+      if (isFileError(error, 'ENOENT', 'ENOTDIR')) return []
+      throw error
+    }
+  }
+}
+
+/** Up to this size a blob is fetched again sooner than it is gone on with. */
+const largeBytes = 1024 * 1024
+const lockAttempts = 20
+const oldMilliseconds = 7 * 24 * 60 * 60 * 1000
+const deadMilliseconds = 60 * 60 * 1000
+const namePattern = /^sha(?:256|384|512)-[0-9a-f]+(?:\.lock)?$/
+
+/** At a position of its own: whoever else might have the file open cannot shift what is written. */
+function writerAt(file: LayoutFile, start: number): WritableFile {
+  let position = start
+  return {
+    async writev(buffers) {
+      const written = await file.writev(buffers, position)
+      position += written.bytesWritten
+      return written
+    },
+    datasync: () => file.datasync(),
+    close: () => file.close(),
+  }
+}
+
+/** A file whose lock was lost is not ours to remove; one on a full disk is in the way of everybody. */
+function isWorthKeeping(error: unknown, { signal, keepPartial = false }: PartialOptions): boolean {
+  if (error instanceof LockedError) return true
+  const isAborted = signal?.aborted === true
+  const causes = [...causesOf(error), ...causesOf(isAborted ? signal.reason : undefined)]
+  if (causes.some((cause) => isFileError(cause, 'ENOSPC', 'EDQUOT'))) return false
+  return (isAborted && keepPartial) || causes.some(isNetworkFailure)
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof SizeMismatchError || error instanceof DigestMismatchError
+}
+
+function isNetworkFailure(error: Error): boolean {
+  if (error instanceof ResponseError) return error.status >= 500 || error.status === 429
+  return error instanceof UnreachableError
+}
