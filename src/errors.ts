@@ -95,6 +95,8 @@ export interface ResponseFacts {
   readonly status: number
   /** The registry's own errors; empty where the body was not the spec's JSON. */
   readonly errors: readonly RegistryErrorDetail[]
+  /** How long the registry asks to be left alone, in milliseconds from when it answered (Retry-After). */
+  readonly retryAfterMilliseconds?: number | undefined
 }
 
 /** A registry answered with a status that the operation cannot accept. */
@@ -104,6 +106,7 @@ export class ResponseError extends OciError implements ResponseFacts {
   readonly url: string
   readonly status: number
   readonly errors: readonly RegistryErrorDetail[]
+  readonly retryAfterMilliseconds: number | undefined
 
   constructor(message: string, facts: ResponseFacts, options?: ErrorOptions) {
     super(message, options)
@@ -111,6 +114,7 @@ export class ResponseError extends OciError implements ResponseFacts {
     this.url = facts.url
     this.status = facts.status
     this.errors = facts.errors
+    this.retryAfterMilliseconds = facts.retryAfterMilliseconds
   }
 }
 

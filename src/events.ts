@@ -21,7 +21,7 @@ export type FilterReason =
   /** A non-distributable layer, under `foreignLayers: 'skip'`. */
   'foreign-layer'
 
-/** What targets tell: one HTTP exchange, or a sentence that a person should read. */
+/** What targets tell: one HTTP exchange, a wait before the next one, or a sentence that a person should read. */
 export type TargetEvent =
   | {
       readonly type: 'request'
@@ -30,6 +30,20 @@ export type TargetEvent =
       /** Redacted as in errors. */
       readonly url: string
       readonly status: number
+      readonly milliseconds: number
+    }
+  /** Before a request is made, or a transfer goes on, after a failure that may pass; or while the host wants fewer requests. */
+  | {
+      readonly type: 'retry'
+      readonly side?: Side
+      readonly method: string
+      /** Redacted as in errors. */
+      readonly url: string
+      /** The number of the attempt that follows, from 1. */
+      readonly attempt: number
+      /** What failed, for people. */
+      readonly reason: string
+      /** The wait that begins now. */
       readonly milliseconds: number
     }
   | { readonly type: 'warning'; readonly side?: Side; readonly message: string }

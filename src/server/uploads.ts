@@ -22,7 +22,12 @@ export async function startUpload(exchange: Exchange): Promise<Answer> {
       return refusal(429, 'TOOMANYREQUESTS', 'too many unfinished uploads', { 'Retry-After': '60' })
     }
     if (digest === null) return progress(202, session)
-    return exclusively(exchange, session, () => finish(exchange, target, session, digest))
+    try {
+      return await exclusively(exchange, session, () => finish(exchange, target, session, digest))
+    } finally {
+      // Nobody has been told of it, so that nobody can go on with what has come.
+      await uploads.drop(session)
+    }
   })
 }
 
@@ -79,7 +84,10 @@ async function exclusively(
   )
 }
 
-/** An upload ends here, whether it succeeds or not. A body that is the whole blob goes to the target as it comes. */
+/** A whole blob of up to this size goes to the target as it comes; of a larger one what has come is kept if it breaks off. */
+const directBytes = 8 * 1024 * 1024
+
+/** An upload ends here, whether it succeeds or not, unless its body breaks off. */
 async function finish(
   exchange: Exchange,
   target: Target,
@@ -88,11 +96,12 @@ async function finish(
 ): Promise<Answer> {
   const { request, uploads, limits, signal } = exchange
   const length = bodySize(request)
-  const isWhole = session.offset === 0 && length !== undefined && length <= limits.maxBlobBytes
+  const isDirect =
+    session.offset === 0 && length !== undefined && length <= Math.min(directBytes, limits.maxBlobBytes)
+  if (!isDirect) await append(exchange, session)
   try {
-    if (!isWhole) await append(exchange, session)
     if (session.isDropped) return unknownUpload()
-    const [size, content]: [number, Content] = isWhole
+    const [size, content]: [number, Content] = isDirect
       ? [length, bodyOf(request)]
       : [session.offset, session.content({ signal })]
     await target.push({ mediaType: mediaTypes.octetStream, digest, size }, content, { signal })

@@ -51,14 +51,14 @@ describe('a copy to a registry that keeps no referrers', () => {
   it('tags a referrer after it is listed, so that the next copy completes both', async () => {
     await using registry = await startOldRegistry(1)
     const source = await filled()
-    await using first = new Repository(`${registry.name}/app`)
+    await using first = new Repository(`${registry.name}/app`, { retry: { attempts: 1 } })
     await expect(copy(source, 'v1', first)).rejects.toMatchObject({
       origin: 'destination',
       descriptor: sbom,
       cause: { status: 503 },
     })
     expect(await tagsIn(registry)).toEqual([])
-    await using second = new Repository(`${registry.name}/app`)
+    await using second = new Repository(`${registry.name}/app`, { retry: { attempts: 1 } })
     const result = await copy(source, 'v1', second)
     expect(result.tags).toEqual(['v1'])
     expect((await tagsIn(registry)).sort()).toEqual([list, 'v1'].sort())
@@ -68,13 +68,13 @@ describe('a copy to a registry that keeps no referrers', () => {
   it('lists a referrer that exists and was not listed, when every manifest is looked at', async () => {
     await using registry = await startOldRegistry(1)
     const source = await filled()
-    await using first = new Repository(`${registry.name}/app`)
+    await using first = new Repository(`${registry.name}/app`, { retry: { attempts: 1 } })
     await expect(copyGraph(source, sbom, first)).rejects.toMatchObject({ cause: { status: 503 } })
-    await using second = new Repository(`${registry.name}/app`)
+    await using second = new Repository(`${registry.name}/app`, { retry: { attempts: 1 } })
     await copyGraph(source, sbom, second)
     expect(await tagsIn(registry), 'what exists is taken to be complete').toEqual([])
     const outcomes: CopyEvent[] = []
-    await using third = new Repository(`${registry.name}/app`)
+    await using third = new Repository(`${registry.name}/app`, { retry: { attempts: 1 } })
     const result = await copyGraph(source, sbom, third, {
       verify: 'manifests',
       onEvent: (event) => void (event.type === 'skipped' && outcomes.push(event)),
@@ -87,7 +87,7 @@ describe('a copy to a registry that keeps no referrers', () => {
   it('sends a referrer that exists and is listed nothing, when every manifest is looked at', async () => {
     await using registry = await startOldRegistry(0)
     const source = await filled()
-    await using repository = new Repository(`${registry.name}/app`)
+    await using repository = new Repository(`${registry.name}/app`, { retry: { attempts: 1 } })
     await copyGraph(source, sbom, repository)
     registry.requests.length = 0
     await copyGraph(source, sbom, repository, { verify: 'manifests' })

@@ -24,7 +24,7 @@ async function sourceThatChanges(later: () => Content): Promise<Source> {
     exists: (descriptor) => memory.exists(descriptor),
     fetch(descriptor) {
       if (descriptor.digest === layer.digest) fetches += 1
-      return fetches > 1 ? later() : memory.fetch(descriptor)
+      return descriptor.digest === layer.digest && fetches > 1 ? later() : memory.fetch(descriptor)
     },
   }
 }

@@ -18,7 +18,7 @@ const { digest } = drawing.descriptor('layer')
 /** A repository of a registry that misbehaves, for as long as the test uses it. */
 async function openRepository(misbehave: Misbehaviour): Promise<OpenRepository> {
   const registry = await startRegistry({ misbehave })
-  const repository = new Repository(`${registry.name}/app`)
+  const repository = new Repository(`${registry.name}/app`, { retry: { attempts: 2, baseMilliseconds: 1 } })
   return {
     repository,
     async [Symbol.asyncDispose]() {

@@ -1,14 +1,10 @@
-import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
 import { mediaTypes, withoutParameters } from '../../content/media-types.ts'
-import { verify } from '../../content/verify.ts'
-import { SizeMismatchError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { ask, nameOf, type Call, type Endpoint } from './endpoint.ts'
 import { contentLength, expectSameDigest, headerDigest } from './headers.ts'
 import type { HttpResponse } from './transport/http.ts'
-import { redactUrl } from './transport/redact.ts'
 import { expectStatus, unusable } from './transport/response.ts'
 
 /** The descriptor of a blob, by HEAD. What it is, a registry does not know. */
@@ -53,70 +49,8 @@ function expectBlob(response: HttpResponse, digest: Digest): void {
   expectSameDigest(response, digest)
 }
 
-/** A blob's content, lazily, also from an offset on. */
-export function fetchBlob(endpoint: Endpoint, descriptor: Descriptor, options: SignalOptions): Content {
-  return verify(
-    {
-      [Symbol.asyncIterator]: () => blobChunks(endpoint, descriptor, options),
-      from: (offset) => blobSuffix(endpoint, descriptor, { ...options, offset }),
-    },
-    descriptor,
-  )
-}
-
-async function* blobChunks(
-  endpoint: Endpoint,
-  { digest, size }: Descriptor,
-  options: SignalOptions,
-): AsyncGenerator<Uint8Array> {
-  const response = await askBlob(endpoint, { method: 'GET', digest }, options)
-  await expectStatus(response, [200], blobName(endpoint, digest))
-  await expectLength(response, size, digest)
-  yield* response.body
-}
-
-interface SuffixOptions extends SignalOptions {
-  readonly offset: number
-}
-
-async function* blobSuffix(
-  endpoint: Endpoint,
-  { digest, size }: Descriptor,
-  { offset, ...options }: SuffixOptions,
-): AsyncGenerator<Uint8Array> {
-  if (offset >= size) return
-  // Some registries know no range without an end.
-  const range = `bytes=${offset}-${size - 1}`
-  const response = await askBlob(endpoint, { method: 'GET', digest, headers: { range } }, options)
-  await expectStatus(response, [206, 200], blobName(endpoint, digest))
-  const answered = /^bytes (\d{1,15})-\d+\/(\d{1,15}|\*)$/.exec(response.header('content-range') ?? '')
-  if (response.status !== 206 || Number(answered?.[1]) !== offset) {
-    await response.discard()
-    throw new UnsupportedError(
-      `${redactUrl(response.url)} cannot be read from byte ${offset} on: the registry does not answer with that range`,
-    )
-  }
-  await expectLength(response, size - offset, digest)
-  let left = size - offset
-  for await (const chunk of response.body) {
-    left -= chunk.length
-    if (left < 0) throw new SizeMismatchError(`${digest} has more than its ${size} bytes`)
-    yield chunk
-  }
-  if (left > 0) throw new SizeMismatchError(`${digest} ends ${left} bytes before its ${size} bytes`)
-}
-
-/** A wrong length shows before a byte was read; a registry need not say one. */
-async function expectLength(response: HttpResponse, expected: number, digest: Digest): Promise<void> {
-  const length = contentLength(response)
-  if (length === undefined || length === expected) return
-  await response.discard()
-  throw new SizeMismatchError(
-    `GET ${redactUrl(response.url)} has ${length} bytes, expected were ${expected} of ${digest}`,
-  )
-}
-
-async function askBlob(
+/** Asks for a blob. */
+export async function askBlob(
   endpoint: Endpoint,
   { digest, ...call }: Pick<Call, 'method' | 'headers'> & { readonly digest: Digest },
   options: SignalOptions,
@@ -124,6 +58,7 @@ async function askBlob(
   return ask(endpoint, { ...call, to: `blobs/${digest}`, actions: ['pull'] }, options)
 }
 
-function blobName(endpoint: Endpoint, digest: Digest): string {
+/** For messages. */
+export function blobName(endpoint: Endpoint, digest: Digest): string {
   return `blob ${digest} in ${nameOf(endpoint)}`
 }

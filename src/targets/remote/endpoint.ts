@@ -46,7 +46,7 @@ export interface Endpoint {
 }
 
 /** One request to a repository. */
-export interface Call extends Pick<HttpRequest, 'method' | 'headers' | 'body'> {
+export interface Call extends Pick<HttpRequest, 'method' | 'headers' | 'body' | 'repeat' | 'isCleanUp'> {
   /** Under `/v2/<repository>/`, or a URL that the registry gave. */
   readonly to: string | URL
   readonly actions: readonly Action[]
@@ -57,7 +57,7 @@ export interface Call extends Pick<HttpRequest, 'method' | 'headers' | 'body'> {
 /** Asks the registry of a repository. GET and HEAD follow redirects. Errors: AUTH, UNREACHABLE, RESPONSE. */
 export async function ask(endpoint: Endpoint, call: Call, options: SignalOptions): Promise<HttpResponse> {
   const { registry, repository, state, transport } = endpoint
-  const { method, headers, body, to, scopes = [] } = call
+  const { method, headers, body, repeat, isCleanUp, to, scopes = [] } = call
   const isRead = method === 'GET' || method === 'HEAD'
   const actions: readonly Action[] = isRead && state.isPrepared ? ['pull', 'push'] : call.actions
   const response = await transport.send({
@@ -65,6 +65,8 @@ export async function ask(endpoint: Endpoint, call: Call, options: SignalOptions
     url: typeof to === 'string' ? repositoryUrl(endpoint, to) : to,
     headers,
     body,
+    repeat,
+    isCleanUp,
     access: { registry, scopes: [repositoryScope(repository, actions), ...scopes] },
     redirect: isRead ? 'follow' : 'refuse',
     signal: options.signal,

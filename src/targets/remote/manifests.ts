@@ -11,7 +11,7 @@ import {
 import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, FetchReferenceOptions } from '../target.ts'
 import { blobDescriptor, blobExists } from './blobs.ts'
-import { ask, nameOf, parseTagOrDigest, type Endpoint } from './endpoint.ts'
+import { ask, nameOf, parseTagOrDigest, type Call, type Endpoint } from './endpoint.ts'
 import { contentLength, expectDigest, expectSameDigest, headerDigest, readHeaders } from './headers.ts'
 import { manifestTypeIn, manifestTypeOf } from './media-type.ts'
 import type { HttpResponse } from './transport/http.ts'
@@ -25,7 +25,9 @@ export async function resolve(
   options: SignalOptions,
 ): Promise<Descriptor> {
   const { tag, digest } = parseTagOrDigest(reference)
-  const response = await askManifest(endpoint, { method: 'HEAD', reference: digest ?? tag }, options)
+  // A fault may have the reason that the digest is that of a blob.
+  const repeat = digest === undefined ? 'any' : 'except-500'
+  const response = await askManifest(endpoint, { method: 'HEAD', reference: digest ?? tag, repeat }, options)
   if (response.status === 404 && digest !== undefined) return blobDescriptor(endpoint, digest, options)
   if (response.status === 500 && digest !== undefined) return resolveAfterFault(endpoint, digest, options)
   // Some registries have no HEAD, and proxies take it away.
@@ -41,11 +43,11 @@ export async function resolve(
 export async function fetchReference(
   endpoint: Endpoint,
   reference: string,
-  options: FetchReferenceOptions,
+  options: FetchReferenceOptions & Pick<ManifestQuestion, 'repeat'>,
 ): Promise<FetchedManifest> {
-  const { maxBytes = endpoint.maxMetadataBytes } = options
+  const { maxBytes = endpoint.maxMetadataBytes, repeat } = options
   const { tag, digest } = parseTagOrDigest(reference)
-  const response = await askManifest(endpoint, { method: 'GET', reference: digest ?? tag }, options)
+  const response = await askManifest(endpoint, { method: 'GET', reference: digest ?? tag, repeat }, options)
   await expectStatus(response, [200], manifestName(endpoint, reference))
   const [type, expected] = await readHeaders(response, () => [
     manifestTypeOf(response, endpoint.manifestTypes),
@@ -118,24 +120,22 @@ export async function putManifest(
   }
 }
 
-/** distribution 2 fails with UNKNOWN where the digest is that of a blob. A fault of the moment would end with the second request. */
+/** distribution 2 fails with UNKNOWN where the digest is that of a blob. A fault of the moment passes. */
 async function resolveAfterFault(
   endpoint: Endpoint,
   digest: Digest,
   options: SignalOptions,
 ): Promise<Descriptor> {
   try {
-    return (await fetchReference(endpoint, digest, options)).descriptor
+    return (await fetchReference(endpoint, digest, { ...options, repeat: 'except-500' })).descriptor
   } catch (error) {
-    const isOdd =
-      error instanceof ResponseError &&
-      error.status === 500 &&
-      error.errors.some(({ code }) => code === 'UNKNOWN')
+    if (!(error instanceof ResponseError) || error.status !== 500) throw error
+    const isOdd = error.errors.some(({ code }) => code === 'UNKNOWN')
     if (isOdd && (await blobExists(endpoint, { digest }, options))) {
       return blobDescriptor(endpoint, digest, options)
     }
-    throw error
   }
+  return (await fetchReference(endpoint, digest, options)).descriptor
 }
 
 async function* manifestChunks(
@@ -164,11 +164,12 @@ interface ManifestQuestion {
   readonly reference: string
   /** Which type is expected. */
   readonly mediaType?: string
+  readonly repeat?: Call['repeat']
 }
 
 async function askManifest(
   endpoint: Endpoint,
-  { method, reference, mediaType }: ManifestQuestion,
+  { method, reference, mediaType, repeat }: ManifestQuestion,
   options: SignalOptions,
 ): Promise<HttpResponse> {
   // With `*/*` a registry shows what it has instead of saying that there is nothing, and the error can name it.
@@ -178,7 +179,7 @@ async function askManifest(
     '*/*',
   ])
   const headers = { accept: [...accept].join(', ') }
-  return ask(endpoint, { method, to: `manifests/${reference}`, headers, actions: ['pull'] }, options)
+  return ask(endpoint, { method, to: `manifests/${reference}`, headers, repeat, actions: ['pull'] }, options)
 }
 
 /** The descriptor in the headers of a HEAD; undefined where one is missing. */

@@ -14,7 +14,9 @@ export async function removeAt(
   options: SignalOptions,
 ): Promise<void> {
   const response = await ask(endpoint, { method: 'DELETE', to: path, actions: ['pull', 'delete'] }, options)
-  if ([200, 202, 204].includes(response.status)) return response.discard()
+  // A 404 to the second attempt is the answer that the first one lost.
+  const isGone = response.status === 404 && response.isRepeat === true
+  if (isGone || [200, 202, 204].includes(response.status)) return response.discard()
   const error = await responseError(response, what)
   const isRefused =
     [400, 405, 501].includes(error.status) || error.errors.some(({ code }) => code === 'UNSUPPORTED')

@@ -17,7 +17,8 @@ import type {
   TagsOptions,
   Target,
 } from '../target.ts'
-import { blobExists, fetchBlob } from './blobs.ts'
+import { fetchBlob } from './blob-content.ts'
+import { blobExists } from './blobs.ts'
 import type { Endpoint, ReferrersMode } from './endpoint.ts'
 import { fetchManifest, fetchReference, manifestExists, resolve } from './manifests.ts'
 import { pushManifest, pushManifestByTag, removeManifest } from './push-manifest.ts'

@@ -5,7 +5,7 @@ import { repositoryScope } from './auth/scope.ts'
 import { ask, nameOf, repositoryUrl, urlFromHeader, type Call, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
 import type { HttpRequest, HttpResponse } from './transport/http.ts'
-import { expectStatus } from './transport/response.ts'
+import { expectStatus, unusable } from './transport/response.ts'
 
 /** An upload at the registry; without a location there is none, or it is over. */
 export interface UploadSession {
@@ -51,7 +51,11 @@ export async function askToMount(
 ): Promise<HttpResponse> {
   const query = new URLSearchParams({ mount: digest, from }).toString()
   const scopes = [repositoryScope(from, ['pull'])]
-  return askUpload(endpoint, { method: 'POST', to: `blobs/uploads/?${query}`, scopes }, options)
+  return askUpload(
+    endpoint,
+    { method: 'POST', to: `blobs/uploads/?${query}`, scopes, repeat: 'except-500' },
+    options,
+  )
 }
 
 /** Sends a whole blob with the opening request. */
@@ -79,6 +83,55 @@ export async function sendChunks(
   else await adoptLocation(endpoint, session, response)
 }
 
+/** Sends the bytes of a blob from an offset on into the session. Error: RESPONSE, also if the registry then has another number of bytes. */
+export async function sendFrom(
+  endpoint: Endpoint,
+  session: UploadSession,
+  {
+    content,
+    offset,
+    size,
+  }: { readonly content: AsyncIterable<Uint8Array>; readonly offset: number; readonly size: number },
+  options: SignalOptions,
+): Promise<void> {
+  const headers = { ...octets, 'content-range': `${offset}-${size - 1}` }
+  const body = { content, size: size - offset }
+  const response = await askUpload(endpoint, { method: 'PATCH', to: at(session), headers, body }, options)
+  await expectStatus(response, [202, 201, 204], `an upload to ${nameOf(endpoint)}`)
+  const received = receivedOf(response)
+  if (received !== undefined && received !== size) {
+    await response.discard()
+    throw unusable(response, `it has ${received} bytes of an upload, sent were ${size}`)
+  }
+  if (response.header('location') === undefined) await response.discard()
+  else await adoptLocation(endpoint, session, response)
+}
+
+/**
+ * How many bytes of the session the registry has; 0 too where it does not say, or has dropped the session. The range
+ * `0-0` means one byte to some registries and none to others, and counts as none.
+ */
+export async function receivedBytes(
+  endpoint: Endpoint,
+  session: UploadSession,
+  options: SignalOptions,
+): Promise<number> {
+  if (session.location === undefined) return 0
+  const response = await askUpload(endpoint, { method: 'GET', to: session.location }, options)
+  if (response.status !== 204 && response.status !== 202) {
+    await response.discard()
+    return 0
+  }
+  if (response.header('location') === undefined) await response.discard()
+  else await adoptLocation(endpoint, session, response)
+  return receivedOf(response) ?? 0
+}
+
+function receivedOf(response: HttpResponse): number | undefined {
+  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.header('range') ?? '') ?? []
+  return last === undefined || last === '0' ? undefined : Number(last) + 1
+}
+
 /** Ends the session with the rest of the content. */
 export async function finishSession(
   endpoint: Endpoint,
@@ -87,7 +140,11 @@ export async function finishSession(
   options: SignalOptions,
 ): Promise<void> {
   const to = withDigest(at(session), digest)
-  const response = await askUpload(endpoint, { method: 'PUT', to, headers: octets, body }, options)
+  const response = await askUpload(
+    endpoint,
+    { method: 'PUT', to, headers: octets, body, repeat: 'never' },
+    options,
+  )
   await expectStatus(response, [201, 200, 204], `blob ${digest} in ${nameOf(endpoint)}`)
   session.location = undefined
   await response.discard()
@@ -116,7 +173,11 @@ export async function cancelSession(
   // An abort of the user's has happened already, and must not leave the session behind.
   const signal = AbortSignal.timeout(cancelMilliseconds)
   try {
-    const response = await askUpload(endpoint, { method: 'DELETE', to: location }, { signal, onEvent })
+    const response = await askUpload(
+      endpoint,
+      { method: 'DELETE', to: location, repeat: 'never', isCleanUp: true },
+      { signal, onEvent },
+    )
     await response.discard()
   } catch {
     return

@@ -2,22 +2,21 @@ import { createHash } from 'node:crypto'
 import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
-import { readAll, verify } from '../../content/verify.ts'
+import { tap, verify } from '../../content/verify.ts'
 import { AuthError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { PushOptions, PushOutcome } from '../target.ts'
 import { blobExists } from './blobs.ts'
-import { nameOf, type Endpoint } from './endpoint.ts'
-import { expectDigest } from './headers.ts'
+import type { Endpoint } from './endpoint.ts'
+import { created, sendBlob } from './send-blob.ts'
 import type { HttpResponse } from './transport/http.ts'
-import { expectStatus, responseError } from './transport/response.ts'
+import { responseError } from './transport/response.ts'
 import {
   adoptLocation,
   askToMount,
   cancelSession,
   finishSession,
   openSession,
-  postBlob,
   sendChunks,
   withSession,
   type UploadSession,
@@ -55,7 +54,8 @@ export async function pushBlob(
     if (existing !== 'replace' && (await mount(endpoint, session, { digest, candidates }, options)))
       return 'mounted'
     if (existing === 'unknown' && (await blobExists(endpoint, descriptor, options))) return 'existed'
-    await upload(endpoint, session, { descriptor, content: verified }, options)
+    const isReplacement = existing === 'replace'
+    await sendBlob(endpoint, session, { descriptor, content: verified }, { ...options, isReplacement })
     return 'copied'
   })
 }
@@ -68,62 +68,25 @@ export async function ingestBlob(
   options: SignalOptions,
 ): Promise<Descriptor> {
   return withSession(endpoint, options, async (session) => {
-    let digest = ''
+    let hasher = createHash('sha256')
     let size = 0
+    const watched = tap(content, (chunk) => {
+      hasher.update(chunk)
+      size += chunk.length
+    })
     const hashed = {
-      async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-        const hasher = createHash('sha256')
+      [Symbol.asyncIterator]() {
+        hasher = createHash('sha256')
         size = 0
-        for await (const chunk of content) {
-          hasher.update(chunk)
-          size += chunk.length
-          yield chunk
-        }
-        digest = `sha256:${hasher.digest('hex')}`
+        return watched[Symbol.asyncIterator]()
       },
     }
     await openSession(endpoint, session, options)
     await sendChunks(endpoint, session, hashed, options)
+    const digest = `sha256:${hasher.digest('hex')}`
     await finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
     return { mediaType, digest, size }
   })
-}
-
-/** Sends the content, in the session if one is open. Small content is in memory, so that it may go twice. */
-async function upload(
-  endpoint: Endpoint,
-  session: UploadSession,
-  { descriptor, content }: { readonly descriptor: Descriptor; readonly content: Content },
-  options: SignalOptions,
-): Promise<void> {
-  const { digest, size } = descriptor
-  const { singlePostBytes } = endpoint
-  const isSmall = size <= singlePostBytes
-  const body = isSmall ? await readAll(content, descriptor, singlePostBytes) : { content, size }
-  if (session.location === undefined && body instanceof Uint8Array && endpoint.traits.takesSinglePost) {
-    if (await sendInPost(endpoint, session, { digest, bytes: body }, options)) return
-  }
-  if (session.location === undefined) await openSession(endpoint, session, options)
-  await finishSession(endpoint, session, { digest, body }, options)
-}
-
-/** Answers of registries that want no body in a POST, or do not know the parameter. */
-const noSinglePost: ReadonlySet<number> = new Set([400, 405, 411, 413, 415, 501])
-
-/** True if the registry has taken the blob. Else it has opened a session, or nothing; it is not asked in this way again. */
-async function sendInPost(
-  endpoint: Endpoint,
-  session: UploadSession,
-  { digest, bytes }: { readonly digest: Digest; readonly bytes: Uint8Array },
-  options: SignalOptions,
-): Promise<boolean> {
-  const response = await postBlob(endpoint, digest, bytes, options)
-  if (noSinglePost.has(response.status)) await response.discard()
-  else await expectStatus(response, [201, 202], `blob ${digest} in ${nameOf(endpoint)}`)
-  if (response.status === 201) return created(response, digest)
-  endpoint.traits.takesSinglePost = false
-  if (response.status === 202) await adoptLocation(endpoint, session, response)
-  return false
 }
 
 /** True if a candidate gave the blob. A mount that fails is no failure; the last session that one opened instead is kept. */
@@ -193,10 +156,4 @@ async function mountAnswer(
     if (error instanceof AuthError) return undefined
     throw error
   }
-}
-
-async function created(response: HttpResponse, digest: Digest): Promise<true> {
-  await response.discard()
-  expectDigest(response, digest)
-  return true
 }

@@ -24,7 +24,7 @@ function headers(change: Record<string, string | undefined> = {}): Record<string
 
 async function start(handler: Handler, options: RepositoryOptions = {}): Promise<[Repository, TestServer]> {
   const server = await startServer(handler)
-  const repository = new Repository(`${server.host}/a`, options)
+  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 }, ...options })
   onTestFinished(() => repository.close())
   return [repository, server]
 }

@@ -18,7 +18,7 @@ async function start(referrers: Handler): Promise<[Repository, TestServer]> {
   const server = await startServer((request, response) =>
     request.url.includes('/referrers/') ? referrers(request, response) : there,
   )
-  const repository = new Repository(`${server.host}/a`)
+  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
   onTestFinished(() => repository.close())
   return [repository, server]
 }
@@ -76,7 +76,7 @@ describe('a manifest with a subject that exists already', () => {
       if (url === list) return { status: method === 'PUT' ? 503 : 404 }
       return there
     })
-    await using repository = new Repository(`${server.host}/a`)
+    await using repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
     await expect(repository.push(sbom, contentOf(bytes))).rejects.toMatchObject({ status: 503 })
   })
 })

@@ -25,7 +25,7 @@ const tag = referrersTag(subject.digest)
 
 async function start(handler: Handler, options: RepositoryOptions = {}): Promise<[Repository, TestServer]> {
   const server = await startServer(handler)
-  const repository = new Repository(`${server.host}/a`, options)
+  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 }, ...options })
   onTestFinished(() => repository.close())
   return [repository, server]
 }

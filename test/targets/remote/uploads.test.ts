@@ -30,7 +30,7 @@ async function start(answers: Answers = {}, options: RepositoryOptions = {}): Pr
     if (request.method === 'PUT') return { status: 201 }
     return accepted(sessions)
   })
-  const registry = new Registry(server.host, options)
+  const registry = new Registry(server.host, { retry: { attempts: 1 }, ...options })
   onTestFinished(() => registry.close())
   return { repository: registry.repository('a'), registry, server }
 }

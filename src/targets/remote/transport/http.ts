@@ -25,6 +25,15 @@ export interface HttpRequest extends SignalOptions {
   readonly body?: Uint8Array | StreamedBody | undefined
   readonly access?: Access | undefined
   readonly redirect: 'follow' | 'refuse'
+  /** The server, named by the user, that has led to this URL elsewhere; undefined for what the user has named. */
+  readonly learnedFrom?: URL | undefined
+  /**
+   * The failures that may pass after which it is made again: any, any but a 500 (which may be the answer for good), or
+   * none. One that streams its body is never made again. @default 'any'
+   */
+  readonly repeat?: 'any' | 'except-500' | 'never' | undefined
+  /** It ends what nobody wants any more, and does not wait while the host wants fewer requests. @default false */
+  readonly isCleanUp?: boolean | undefined
 }
 
 /**
@@ -36,6 +45,8 @@ export interface HttpResponse {
   /** Where it came from in the end, after redirects. */
   readonly url: URL
   readonly status: number
+  /** An attempt before this one failed, and may have done its work all the same. @default false */
+  readonly isRepeat?: boolean | undefined
   /** The first header of this name; names are in lower case. */
   header(name: string): string | undefined
   /** All headers of this name. */

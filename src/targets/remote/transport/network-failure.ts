@@ -1,4 +1,5 @@
 import { isCertificateCode, isNotTlsCode, UnreachableError } from '../../../errors.ts'
+import { refusedAddress } from './connections.ts'
 import { redactUrl } from './redact.ts'
 
 /** What a failure of the network means for the user; anything that is not one is returned unchanged. */
@@ -22,6 +23,7 @@ function withoutAnswer(error: unknown, code: string): Error {
 }
 
 const reasons: ReadonlyMap<string, string> = new Map([
+  [refusedAddress, 'a server has named it, and it is at an address that is not public'],
   ['ECONNREFUSED', 'connection refused'],
   ['ENOTFOUND', 'the name could not be looked up'],
   ['EAI_AGAIN', 'the name could not be looked up'],

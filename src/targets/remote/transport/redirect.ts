@@ -35,7 +35,8 @@ function redirected(request: HttpRequest, response: HttpResponse, location: stri
   }
   url.username = ''
   url.password = ''
-  return isSameOrigin(url, request.url) ? { ...request, url } : { ...request, url, access: undefined }
+  if (isSameOrigin(url, request.url)) return { ...request, url }
+  return { ...request, url, access: undefined, learnedFrom: request.learnedFrom ?? request.url }
 }
 
 function refusal(response: HttpResponse, what: string): ResponseError {

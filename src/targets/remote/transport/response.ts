@@ -12,6 +12,7 @@ import {
 } from '../../../errors.ts'
 import type { HttpResponse } from './http.ts'
 import { redactUrl } from './redact.ts'
+import { parseRetryAfter } from './retry-after.ts'
 
 const errorBodyBytes = 64 * 1024
 
@@ -53,15 +54,28 @@ export function errorByStatus(cause: ResponseError, what: string): OciError {
   }
 }
 
-/** A ResponseError, whatever the status is. Reads the body: the errors of the specification if it is that, else nothing of it. */
-export async function responseError(response: HttpResponse, what: string): Promise<ResponseError> {
+/**
+ * A ResponseError, whatever the status is. Reads the body: the errors of the specification if it is that, else nothing
+ * of it; with `codesOnly` nothing but their codes, where the server may repeat a secret that it was sent.
+ */
+export async function responseError(
+  response: HttpResponse,
+  what: string,
+  { codesOnly = false }: { readonly codesOnly?: boolean | undefined } = {},
+): Promise<ResponseError> {
   const { method, status } = response
   const url = redactUrl(response.url)
-  const errors = await registryErrors(response)
-  const told = summary(errors)
+  const told = await registryErrors(response)
+  const errors = codesOnly ? told.flatMap(codeAlone) : told
+  const detail = summary(errors)
   const meaning = STATUS_CODES[status] === undefined ? '' : ` ${STATUS_CODES[status]}`
-  const message = `${what}: ${method} ${url} was answered with ${status}${meaning}${told && `: ${told}`}`
-  return new ResponseError(message, { method, url, status, errors })
+  const message = `${what}: ${method} ${url} was answered with ${status}${meaning}${detail && `: ${detail}`}`
+  const retryAfterMilliseconds = parseRetryAfter(response.header('retry-after'), Date.now())
+  return new ResponseError(message, { method, url, status, errors, retryAfterMilliseconds })
+}
+
+function codeAlone({ code }: RegistryErrorDetail): readonly RegistryErrorDetail[] {
+  return /^[A-Z][A-Z_]{2,40}$/.test(code) ? [{ code, message: '' }] : []
 }
 
 /** A response with an acceptable status says something that cannot be used. */

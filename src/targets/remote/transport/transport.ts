@@ -1,18 +1,19 @@
 import { getCACertificates } from 'node:tls'
-import { Agent } from 'undici'
-import { authenticate } from '../auth/authenticate.ts'
-import type { FindCredential } from '../auth/credential.ts'
+import type { Agent } from 'undici'
+import { UnreachableError } from '../../../errors.ts'
+import { authenticate, type AuthenticationOptions } from '../auth/authenticate.ts'
+import { Connections, type ConnectOptions } from './connections.ts'
 import { dispatchTo } from './dispatch.ts'
 import type { Send } from './http.ts'
 import { limitPerHost } from './limit.ts'
 import { registryUrl } from './origin.ts'
 import { followRedirects } from './redirect.ts'
+import { retry } from './retry.ts'
+import { retryPolicy, type RetryOptions, type RetryPolicy } from './attempts.ts'
 import { Turns } from './turns.ts'
 
 /** How registries are reached, and who is shown to them. */
-export interface TransportOptions {
-  /** Finds the credential for a registry. @default anonymous everywhere */
-  readonly credential?: FindCredential | undefined
+export interface TransportOptions extends AuthenticationOptions {
   /** HTTP instead of HTTPS. @default for localhost, 127.0.0.0/8 and [::1] alone */
   readonly plainHttp?: boolean | undefined
   /** Certificates in PEM that are trusted besides the usual ones. */
@@ -27,6 +28,8 @@ export interface TransportOptions {
   readonly headersTimeout?: number | undefined
   /** How long an answer may pause in its middle, in milliseconds. @default 5 minutes */
   readonly bodyTimeout?: number | undefined
+  /** How failures that may pass are waited out: by repeating what does no harm, and by going on where a transfer broke. */
+  readonly retry?: RetryOptions | undefined
   /** The User-Agent header of every request. @default 'copygraph' */
   readonly userAgent?: string | undefined
 }
@@ -35,26 +38,34 @@ const keepAliveMilliseconds = 30_000
 
 /**
  * The connections, tokens and limits that any number of repositories share: one for each policy of connecting.
- * A request passes the steps redirect, authenticate, limit and dispatch, in this order.
+ * A request passes the steps redirect, authenticate, retry, limit and dispatch, in this order.
  */
 export class Transport {
-  readonly #agent: Agent
+  readonly #connections: Connections
+  readonly #closing = new AbortController()
   readonly #plainHttp: boolean | undefined
   /** By registry: each request asks several times. */
   readonly #urls = new Map<string, URL>()
   readonly #traits = new Map<string, RegistryTraits>()
   /** For repositories: updates of what is read, changed and written. */
   readonly updates: Turns = new Turns()
+  /** For repositories: how transfers that broke go on. */
+  readonly retryPolicy: RetryPolicy
   /** For repositories: sends one request. */
   readonly send: Send
 
   constructor(options: TransportOptions = {}) {
-    const { credential, plainHttp, concurrency = 32, userAgent = 'copygraph' } = options
+    const { plainHttp, concurrency = 32, userAgent = 'copygraph' } = options
     this.#plainHttp = plainHttp
-    this.#agent = new Agent(agentOptions(options))
-    const limited = limitPerHost(dispatchTo(this.#agent, userAgent), concurrency)
+    this.retryPolicy = retryPolicy(options.retry, this.#closing.signal)
+    this.#connections = new Connections(agentOptions(options), connectOptions(options))
+    const limited = limitPerHost(
+      dispatchTo((request) => this.#connections.dispatcher(request), userAgent),
+      concurrency,
+    )
+    const repeated = retry(limited, this.retryPolicy)
     this.send = followRedirects(
-      authenticate(limited, { registryUrl: (registry) => this.registryUrl(registry), credential }),
+      authenticate(repeated, { ...options, registryUrl: (registry) => this.registryUrl(registry) }),
     )
   }
 
@@ -75,7 +86,8 @@ export class Transport {
 
   /** Closes all connections; what is still under way fails. */
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    this.#closing.abort(new UnreachableError('the transport was closed'))
+    await this.#connections.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,24 +101,17 @@ export interface RegistryTraits {
   takesSinglePost: boolean
 }
 
-function agentOptions(options: TransportOptions): Agent.Options {
-  const {
-    ca,
-    insecure = false,
-    connectTimeout = 10_000,
-    headersTimeout = 300_000,
-    bodyTimeout = 300_000,
-  } = options
+function agentOptions({ headersTimeout = 300_000, bodyTimeout = 300_000 }: TransportOptions): Agent.Options {
+  // HTTP/2 windows make a distant registry many times slower; the limit per host bounds the connections.
+  return { allowH2: false, keepAliveTimeout: keepAliveMilliseconds, headersTimeout, bodyTimeout }
+}
+
+function connectOptions(options: TransportOptions): ConnectOptions {
+  const { ca, insecure = false, connectTimeout = 10_000 } = options
   return {
-    // HTTP/2 windows make a distant registry many times slower; the limit per host bounds the connections.
     allowH2: false,
-    keepAliveTimeout: keepAliveMilliseconds,
-    headersTimeout,
-    bodyTimeout,
-    connect: {
-      timeout: connectTimeout,
-      rejectUnauthorized: !insecure,
-      ...(ca !== undefined && { ca: [...getCACertificates('default'), ca] }),
-    },
+    timeout: connectTimeout,
+    rejectUnauthorized: !insecure,
+    ...(ca !== undefined && { ca: [...getCACertificates('default'), ca] }),
   }
 }

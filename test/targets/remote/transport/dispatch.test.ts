@@ -10,7 +10,7 @@ import { startServer, type TestServer } from '../server.ts'
 const large = Buffer.alloc(4 * 1024 * 1024, 'x')
 
 function open(server: TestServer, options: RepositoryOptions = {}): Repository {
-  const repository = new Repository(`${server.host}/a`, options)
+  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 }, ...options })
   onTestFinished(() => repository.close())
   return repository
 }

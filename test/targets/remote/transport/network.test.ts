@@ -12,7 +12,7 @@ import { rejection } from '../../contract/support.ts'
 import { startServer } from '../server.ts'
 
 async function ping(host: string, options: TransportOptions = {}): Promise<void> {
-  await using registry = new Registry(host, options)
+  await using registry = new Registry(host, { retry: { attempts: 1 }, ...options })
   await registry.ping()
 }
 
@@ -98,7 +98,9 @@ describe('a registry that cannot be reached', () => {
     ['in its headers', 'HTTP/1.1 307 X\r\nLocation: /x?sig=SECRET\r\nBad Header\x01: y\r\n\r\n'],
     ['in its body', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{"token":"SECRET"}\r\n'],
   ])('because it breaks HTTP %s, without a byte of its answer in the error', async (_where, answer) => {
-    await using repository = new Repository(`${await startRaw(answer, 'asked')}/a`)
+    await using repository = new Repository(`${await startRaw(answer, 'asked')}/a`, {
+      retry: { attempts: 1 },
+    })
     const error = await rejection(repository.fetchReference('v1'))
     expect(error).toMatchObject({
       code: 'UNREACHABLE',

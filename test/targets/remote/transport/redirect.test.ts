@@ -23,7 +23,11 @@ function startGuarded(handler: Handler): Promise<TestServer> {
 }
 
 async function readFrom(server: TestServer, options: RepositoryOptions = {}): Promise<string> {
-  await using repository = new Repository(`${server.host}/a`, { credential, ...options })
+  await using repository = new Repository(`${server.host}/a`, {
+    retry: { attempts: 1 },
+    credential,
+    ...options,
+  })
   return (await read(repository.fetch(blob(bytes)))).toString()
 }
 

@@ -5,7 +5,7 @@ import { errorBody, startServer, type Answer } from '../server.ts'
 
 async function failure(answer: Answer): Promise<unknown> {
   const server = await startServer(() => answer)
-  await using repository = new Repository(`${server.host}/a`)
+  await using repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
   return await rejection(repository.fetchReference('v1'))
 }
 
@@ -72,7 +72,7 @@ describe('an answer with an unexpected status', () => {
       write()
       return undefined
     })
-    await using repository = new Repository(`${server.host}/a`)
+    await using repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
     expect(await rejection(repository.fetchReference('v1'))).toMatchObject({ status: 500, errors: [] })
     expect(written.length).toBeLessThan(1000)
   })
@@ -83,7 +83,7 @@ describe('an answer with an unexpected status', () => {
       response.write('{', () => response.destroy())
       return undefined
     })
-    await using repository = new Repository(`${server.host}/a`)
+    await using repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
     expect(await rejection(repository.fetchReference('v1'))).toMatchObject({ code: 'RESPONSE', status: 503 })
   })
 

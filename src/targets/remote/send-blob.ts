@@ -1,0 +1,161 @@
+import type { Content } from '../../content/content.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+import { readAll, tap } from '../../content/verify.ts'
+import { causesOf, ResponseError } from '../../errors.ts'
+import type { SignalOptions } from '../../events.ts'
+import { blobExists } from './blobs.ts'
+import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
+import { expectDigest } from './headers.ts'
+import { Attempts, passingFailure, type Failure } from './transport/attempts.ts'
+import type { HttpResponse } from './transport/http.ts'
+import { expectStatus } from './transport/response.ts'
+import {
+  adoptLocation,
+  cancelSession,
+  finishSession,
+  openSession,
+  postBlob,
+  receivedBytes,
+  sendFrom,
+  type UploadSession,
+} from './upload-session.ts'
+
+/** A blob on its way. */
+interface Upload {
+  readonly descriptor: Descriptor
+  /** Verified; small content is in memory, so that it may go twice. */
+  readonly body: Uint8Array | Content
+}
+
+/** How a blob is sent. */
+export interface SendBlobOptions extends SignalOptions {
+  /** What is there under this digest is damaged, so that its being there proves nothing. @default false */
+  readonly isReplacement?: boolean | undefined
+}
+
+/**
+ * Sends a blob: small content in the opening request, other content in one PUT, in the session if one is open. When
+ * that breaks, it goes on where the registry says that the session stands, or in a new session from the beginning.
+ */
+export async function sendBlob(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { descriptor, content }: { readonly descriptor: Descriptor; readonly content: Content },
+  { isReplacement = false, ...options }: SendBlobOptions,
+): Promise<void> {
+  const { singlePostBytes, transport } = endpoint
+  let sourceError: unknown
+  const body =
+    descriptor.size <= singlePostBytes
+      ? await readAll(content, descriptor, singlePostBytes)
+      : tap(
+          content,
+          () => undefined,
+          (error) => (sourceError = error),
+        )
+  const url = repositoryUrl(endpoint, 'blobs/uploads/')
+  const attempts = new Attempts(transport.retryPolicy, { method: 'PUT', url, ...options })
+  let offset = 0
+  for (;;) {
+    // Outside of what is tried again here: the transport has tried it often enough.
+    if (await opened(endpoint, session, { descriptor, body }, options)) return
+    let isConfused = false
+    try {
+      return await sendRest(endpoint, session, { descriptor, body, offset }, options)
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      if (error === sourceError) throw error
+      const passing = passingFailure(error)
+      isConfused = passing === undefined && offset > 0
+      await attempts.recover(error, passing ?? lostSession(error, { ...session, offset }))
+    }
+    // The answer to the last request may be all that was lost.
+    if (!isReplacement && (await blobExists(endpoint, descriptor, options))) return
+    // A session that contradicts itself is left.
+    const isUsable = isSeekable(body) && !isConfused
+    const received = isUsable ? await receivedBytes(endpoint, session, options) : 0
+    const reached = received < descriptor.size ? received : 0
+    if (reached > offset) attempts.advance()
+    offset = reached
+    if (offset === 0) await cancelSession(endpoint, session, options)
+  }
+}
+
+type SeekableContent = Content & Required<Pick<Content, 'from'>>
+
+function isSeekable(body: Uint8Array | Content): body is SeekableContent {
+  return !(body instanceof Uint8Array) && body.from !== undefined
+}
+
+/** Opens a session unless one is open; true if the registry has taken the blob at once instead. */
+async function opened(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { descriptor: { digest }, body }: Upload,
+  options: SignalOptions,
+): Promise<boolean> {
+  if (isOpen(session)) return false
+  if (body instanceof Uint8Array && endpoint.traits.takesSinglePost) {
+    if (await sendInPost(endpoint, session, { digest, bytes: body }, options)) return true
+  }
+  if (!isOpen(session)) await openSession(endpoint, session, options)
+  return false
+}
+
+function isOpen({ location }: UploadSession): boolean {
+  return location !== undefined
+}
+
+async function sendRest(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { descriptor, body, offset }: Upload & { readonly offset: number },
+  options: SignalOptions,
+): Promise<void> {
+  const { digest, size } = descriptor
+  if (offset > 0 && isSeekable(body)) {
+    // Its digest is that of the whole, which the registry checks in the end.
+    await sendFrom(endpoint, session, { content: body.from(offset), offset, size }, options)
+    return finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
+  }
+  const sent = body instanceof Uint8Array ? body : { content: body, size }
+  await finishSession(endpoint, session, { digest, body: sent }, options)
+}
+
+/** Answers of registries that want no body in a POST, or do not know the parameter. */
+const noSinglePost: ReadonlySet<number> = new Set([400, 405, 411, 413, 415, 501])
+
+/** True if the registry has taken the blob. Else it has opened a session, or nothing; it is not asked in this way again. */
+async function sendInPost(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { digest, bytes }: { readonly digest: Digest; readonly bytes: Uint8Array },
+  options: SignalOptions,
+): Promise<boolean> {
+  const response = await postBlob(endpoint, digest, bytes, options)
+  if (noSinglePost.has(response.status)) await response.discard()
+  else await expectStatus(response, [201, 202], `blob ${digest} in ${nameOf(endpoint)}`)
+  if (response.status === 201) return created(response, digest)
+  endpoint.traits.takesSinglePost = false
+  if (response.status === 202) await adoptLocation(endpoint, session, response)
+  return false
+}
+
+/** The answer that says that a blob is there, which must be the right one. Error: DIGEST_MISMATCH. */
+export async function created(response: HttpResponse, digest: Digest): Promise<true> {
+  await response.discard()
+  expectDigest(response, digest)
+  return true
+}
+
+/** The registry has dropped an open session, has it in another state than it said, or still works on what it got. */
+function lostSession(
+  error: unknown,
+  { location, offset }: UploadSession & { readonly offset: number },
+): Failure | undefined {
+  const status = causesOf(error).find((at) => at instanceof ResponseError)?.status
+  // A wrong digest too, if the content was put together of several requests.
+  const isLost = status === 404 || status === 409 || status === 416 || (status === 400 && offset > 0)
+  return location !== undefined && isLost ? { reason: `the upload was answered with ${status}` } : undefined
+}
