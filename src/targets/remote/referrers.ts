@@ -7,6 +7,7 @@ import { SizeExceedsLimitError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { ReferrersOptions } from '../target.ts'
 import { ask, nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
+import { manifestExists } from './manifests.ts'
 import { pages } from './pages.ts'
 import { taggedReferrers } from './referrers-tag.ts'
 import type { HttpResponse } from './transport/http.ts'
@@ -50,7 +51,7 @@ export async function findReferrersMode(
   options: SignalOptions,
 ): Promise<Endpoint['referrers']> {
   if (knownMode(endpoint) === undefined) {
-    const response = await askReferrers(endpoint, firstPage(endpoint, subject, {}), options)
+    const response = await askReferrers(endpoint, subject, firstPage(endpoint, subject, {}), options)
     await response?.discard()
   }
   return knownMode(endpoint)
@@ -69,7 +70,7 @@ async function* allReferrers(
   let isAnswered = false
   if (knownMode(endpoint) !== 'tag-schema') {
     const first = firstPage(endpoint, subject, options)
-    for await (const response of pages(first, (url) => askReferrers(endpoint, url, options))) {
+    for await (const response of pages(first, (url) => askReferrers(endpoint, subject, url, options))) {
       isAnswered = true
       yield* await readPage(endpoint, response, options.artifactType)
     }
@@ -89,6 +90,7 @@ function firstPage(endpoint: Endpoint, { digest }: Descriptor, { artifactType }:
  */
 async function askReferrers(
   endpoint: Endpoint,
+  subject: Descriptor,
   to: URL,
   options: SignalOptions,
 ): Promise<HttpResponse | undefined> {
@@ -101,10 +103,21 @@ async function askReferrers(
   // Nothing that follows a list from this API may end it in silence.
   if (error.status === 404 && state.referrers === 'api') throw error
   if (error.status === 404 && error.errors.some(({ code }) => code === 'NAME_UNKNOWN')) return undefined
-  if (knownMode(endpoint) === 'api' || ![404, 405, 501].includes(error.status))
+  const isDenied = error.status === 401 || error.status === 403
+  if (knownMode(endpoint) === 'api' || !(isDenied || [404, 405, 501].includes(error.status)))
     throw errorByStatus(error, what)
+  if (isDenied && !(await isLetIn(endpoint, subject, options))) throw errorByStatus(error, what)
   state.referrers = 'tag-schema'
   return undefined
+}
+
+/**
+ * Harbor refuses all that it does not know with 401. That means the API alone where the same credentials read the
+ * subject, or are told that it is not there in a repository that has let them in. Errors as of `manifestExists`.
+ */
+async function isLetIn(endpoint: Endpoint, subject: Descriptor, options: SignalOptions): Promise<boolean> {
+  const { isKnown } = endpoint.state
+  return (await manifestExists(endpoint, subject, options)) || isKnown
 }
 
 /** Something else with the status 200 is from a server that answers every path, and is not remembered. */

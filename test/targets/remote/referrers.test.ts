@@ -107,12 +107,10 @@ describe('referrers by the API', () => {
     expect(server.requests).toEqual([])
   })
 
-  it.each([500, 429, 401, 403])('are an error with %d, and the API is asked again', async (status) => {
+  it.each([500, 429])('are an error with %d, and the API is asked again', async (status) => {
     const answers = [{ status }, index([sbom])]
     const [repository] = await start(() => answers.shift() ?? { status: 500 })
-    await expect(referrersOf(repository, subject)).rejects.toMatchObject({
-      code: status < 404 ? 'AUTH' : 'RESPONSE',
-    })
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE' })
     expect(await referrersOf(repository, subject)).toEqual([sbom])
   })
 
@@ -218,6 +216,62 @@ describe('referrers in a tag', () => {
   it('have a tag of at most 64 digits', () => {
     expect(referrersTag(`sha256:${'a'.repeat(64)}`)).toBe(`sha256-${'a'.repeat(64)}`)
     expect(referrersTag(`sha512:${'a'.repeat(128)}`)).toBe(`sha512-${'a'.repeat(64)}`)
+  })
+})
+
+describe('a referrers API that denies access', () => {
+  /** Answers the API with `api`, and HEAD of the subject with `head`. */
+  const denying =
+    (api: number, head: number): Handler =>
+    ({ method, url }) => {
+      if (url.includes('/referrers/')) return { status: api }
+      if (url.endsWith(tag)) return index([sbom])
+      const headers = { 'content-type': subject.mediaType }
+      return { status: method === 'HEAD' ? head : 500, headers }
+    }
+
+  it.each([401, 403])('by %i is none where the subject can be read, which is asked once', async (status) => {
+    const [repository, server] = await start(denying(status, 200))
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+    expect(server.lines.map((line) => line.split('?')[0])).toEqual([
+      `GET /v2/a/referrers/${subject.digest}`,
+      `HEAD /v2/a/manifests/${subject.digest}`,
+      `GET /v2/a/manifests/${tag}`,
+      `GET /v2/a/manifests/${tag}`,
+    ])
+  })
+
+  it('is none where the subject is not there in a repository that is known', async () => {
+    const [repository] = await start(denying(401, 404))
+    await repository.fetchReference(tag)
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+  })
+
+  it.each([
+    [401, 'AUTH'],
+    [403, 'AUTH'],
+    [404, 'AUTH'],
+    [429, 'RESPONSE'],
+    [500, 'RESPONSE'],
+  ])('decides nothing where the subject is answered with %i', async (head, code) => {
+    const answers = { head }
+    const [repository] = await start((request, response) => denying(401, answers.head)(request, response))
+    expect(await rejection(referrersOf(repository, subject))).toMatchObject({ code })
+    answers.head = 200
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+  })
+
+  it('is an error where it has answered before, or the user wants it', async () => {
+    const api: Answer[] = [index([sbom]), { status: 401 }]
+    const [repository, server] = await start(({ url }) =>
+      url.includes('/referrers/') ? api.shift() : { status: 404 },
+    )
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+    expect(await rejection(referrersOf(repository, subject))).toMatchObject({ code: 'AUTH' })
+    const [wanting] = await start(denying(401, 200), { referrers: 'api' })
+    expect(await rejection(referrersOf(wanting, subject))).toMatchObject({ code: 'AUTH' })
+    expect(server.requests).toHaveLength(2)
   })
 })
 
