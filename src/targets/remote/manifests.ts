@@ -4,6 +4,7 @@ import { digestOf, parseDigest, type Digest } from '../../content/digest.ts'
 import { verify, verifyBytes } from '../../content/verify.ts'
 import {
   InvalidManifestError,
+  NotFoundError,
   ResponseError,
   SizeExceedsLimitError,
   saysContentIsMissing,
@@ -30,14 +31,16 @@ export async function resolve(
   const response = await askManifest(endpoint, { method: 'HEAD', reference: digest ?? tag, repeat }, options)
   if (response.status === 404 && digest !== undefined) return blobDescriptor(endpoint, digest, options)
   if (response.status === 500 && digest !== undefined) return resolveAfterFault(endpoint, digest, options)
-  // Some registries have no HEAD, and proxies take it away.
-  if (response.status !== 405 && response.status !== 501) {
+  if (!headSaysNothing.has(response.status)) {
     await expectStatus(response, [200], manifestName(endpoint, reference))
     const descriptor = describedBy(response, endpoint, digest)
     if (descriptor !== undefined) return descriptor
   }
-  return (await fetchReference(endpoint, reference, options)).descriptor
+  return resolveByGet(endpoint, { reference, digest }, options)
 }
+
+/** Some registries have no HEAD, proxies take it away, and Artifactory answers it with 403 for what is not there. */
+const headSaysNothing: ReadonlySet<number> = new Set([403, 405, 501])
 
 /** A manifest by one GET. Its digest is computed, whatever the headers say. */
 export async function fetchReference(
@@ -72,12 +75,22 @@ export async function manifestExists(
   options: SignalOptions,
 ): Promise<boolean> {
   parseDigest(digest)
-  const response = await askManifest(endpoint, { method: 'HEAD', reference: digest, mediaType }, options)
-  if (response.status === 404) return false
+  const question = { reference: digest, mediaType }
+  let response = await askManifest(endpoint, { method: 'HEAD', ...question }, options)
+  if (headSaysNothing.has(response.status)) {
+    response = await askManifest(endpoint, { method: 'GET', ...question }, options)
+  }
+  if (response.status === 404) {
+    await response.discard()
+    return false
+  }
   await expectStatus(response, [200], manifestName(endpoint, digest))
   // A server that says yes to every path would make a copy leave everything out.
-  manifestTypeOf(response, endpoint.manifestTypes)
-  expectSameDigest(response, digest)
+  await readHeaders(response, () => {
+    manifestTypeOf(response, endpoint.manifestTypes)
+    expectSameDigest(response, digest)
+  })
+  await response.discard()
   return true
 }
 
@@ -117,6 +130,19 @@ export async function putManifest(
   return {
     keepsReferrers: response.header('oci-subject') !== undefined,
     tags: response.headers('oci-tag').flatMap((header) => header.split(',').map((tag) => tag.trim())),
+  }
+}
+
+async function resolveByGet(
+  endpoint: Endpoint,
+  { reference, digest }: { readonly reference: string; readonly digest: Digest | undefined },
+  options: SignalOptions,
+): Promise<Descriptor> {
+  try {
+    return (await fetchReference(endpoint, reference, options)).descriptor
+  } catch (error) {
+    if (!(error instanceof NotFoundError) || digest === undefined) throw error
+    return blobDescriptor(endpoint, digest, options)
   }
 }
 

@@ -304,7 +304,7 @@ describe('a manifest that is pushed', () => {
 
 describe('exists', () => {
   it('is told from other answers', async () => {
-    const statuses = [200, 404, 401, 403, 500]
+    const statuses = [200, 404, 401, 403, 403, 500]
     const [repository] = await start(() => ({ status: statuses.shift() ?? 0, headers: headers() }))
     expect(await repository.exists(descriptor)).toBe(true)
     expect(await repository.exists(descriptor)).toBe(false)
@@ -316,6 +316,49 @@ describe('exists', () => {
   it('does not believe that a manifest is there which has another digest', async () => {
     const [repository] = await start(showing({ 'docker-content-digest': other }))
     await expect(repository.exists(descriptor)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
+  })
+})
+
+describe('a HEAD that is denied, or not known,', () => {
+  /** A registry whose HEAD of a manifest says nothing. */
+  const withoutHead = (head: number, answer: Answer, blobs: Answer = { status: 404 }): Handler => {
+    return ({ method, url }) => {
+      if (url.includes('/blobs/')) return blobs
+      return method === 'HEAD' ? { status: head } : answer
+    }
+  }
+  const shown = { status: 200, headers: headers({ 'content-length': undefined }), body: bytes }
+
+  it.each([403, 405, 501])('by %i is followed by a GET', async (head) => {
+    const [repository, server] = await start(withoutHead(head, shown))
+    expect(await repository.resolve('v1')).toEqual(descriptor)
+    expect(await repository.exists(descriptor)).toBe(true)
+    expect(server.lines.map((line) => line.split(' ')[0])).toEqual(['HEAD', 'GET', 'HEAD', 'GET'])
+  })
+
+  it('says nothing about absence, which the GET does', async () => {
+    const [repository] = await start(withoutHead(403, { status: 404 }))
+    expect(await rejection(repository.resolve('v1'))).toMatchObject({ code: 'NOT_FOUND' })
+    expect(await rejection(repository.resolve(descriptor.digest))).toMatchObject({ code: 'NOT_FOUND' })
+    expect(await repository.exists(descriptor)).toBe(false)
+  })
+
+  it('hides no blob that is asked for by its digest', async () => {
+    const blobs = { status: 200, headers: { 'content-length': '7' } }
+    const [repository] = await start(withoutHead(403, { status: 404 }, blobs))
+    expect(await repository.resolve(other)).toMatchObject({ digest: other, size: 7 })
+  })
+
+  it.each([401, 403])('is AUTH where the GET is answered with %i', async (status) => {
+    const [repository] = await start(withoutHead(403, { status }))
+    expect(await rejection(repository.resolve('v1'))).toMatchObject({ code: 'AUTH' })
+    expect(await rejection(repository.exists(descriptor))).toMatchObject({ code: 'AUTH' })
+  })
+
+  it('makes no manifest of another one', async () => {
+    const answer = { ...shown, headers: headers({ 'docker-content-digest': other }) }
+    const [repository] = await start(withoutHead(403, answer))
+    expect(await rejection(repository.exists(descriptor))).toMatchObject({ code: 'DIGEST_MISMATCH' })
   })
 })
 

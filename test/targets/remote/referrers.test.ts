@@ -223,11 +223,10 @@ describe('a referrers API that denies access', () => {
   /** Answers the API with `api`, and HEAD of the subject with `head`. */
   const denying =
     (api: number, head: number): Handler =>
-    ({ method, url }) => {
+    ({ url }) => {
       if (url.includes('/referrers/')) return { status: api }
       if (url.endsWith(tag)) return index([sbom])
-      const headers = { 'content-type': subject.mediaType }
-      return { status: method === 'HEAD' ? head : 500, headers }
+      return { status: head, headers: { 'content-type': subject.mediaType } }
     }
 
   it.each([401, 403])('by %i is none where the subject can be read, which is asked once', async (status) => {
