@@ -146,7 +146,7 @@ const all = (...without: Operation[]): readonly Operation[] =>
 /** What the client does with each registry. */
 const passes: Readonly<Record<ProfileName, readonly Operation[]>> = {
   'docker-hub': all('delete'),
-  ghcr: all('delete', 'ingest'),
+  ghcr: all('delete'),
   ecr: all(),
   'ecr-public': all('tags', 'some tags'),
   acr: all(),
@@ -168,6 +168,7 @@ const passes: Readonly<Record<ProfileName, readonly Operation[]>> = {
 const lacks: readonly (readonly [ProfileName, Operation])[] = [
   ['docker-hub', 'delete'],
   ['ghcr', 'delete'],
+  ['gar', 'ingest'],
   ['distribution', 'delete'],
   ['olareg', 'delete'],
   ['red-hat', 'delete'],

@@ -38,6 +38,8 @@ export interface Endpoint {
   readonly manifestTypes: ManifestTypes
   readonly maxMetadataBytes: number
   readonly singlePostBytes: number
+  /** A larger blob goes in chunks of so many bytes. */
+  readonly chunkBytes: number
   readonly tagPageSize: number | undefined
   /** What the user has decided; undefined to find out. */
   readonly referrers: ReferrersMode | undefined

@@ -20,13 +20,14 @@ import type {
 import { fetchBlob } from './blob-content.ts'
 import { blobExists } from './blobs.ts'
 import type { Endpoint, ReferrersMode } from './endpoint.ts'
+import { ingestBlob } from './ingest.ts'
 import { fetchManifest, fetchReference, manifestExists, resolve } from './manifests.ts'
 import { pushManifest, pushManifestByTag, removeManifest } from './push-manifest.ts'
 import { listReferrers } from './referrers.ts'
 import { removeAt } from './removal.ts'
 import { listTags, tagManifest, untag } from './tags.ts'
 import { Transport, type TransportOptions } from './transport/transport.ts'
-import { ingestBlob, pushBlob, type MountCandidate } from './uploads.ts'
+import { pushBlob, type MountCandidate } from './uploads.ts'
 
 /** How a repository is reached and read; what is not said here is found out. */
 export interface RepositoryOptions extends TransportOptions {
@@ -38,6 +39,8 @@ export interface RepositoryOptions extends TransportOptions {
   readonly maxMetadataBytes?: number | undefined
   /** The largest blob that goes in the opening request itself, in bytes. @default 64 KiB */
   readonly singlePostBytes?: number | undefined
+  /** A larger blob goes in chunks of so many bytes, more where the registry wants more. @default whole, and in chunks only where the registry refuses that */
+  readonly chunkBytes?: number | undefined
   /** So many tags or repositories are asked for at once, 1000 at most. @default as many as the registry likes */
   readonly tagPageSize?: number | undefined
   /** How referrers are kept: `'api'`, `'tag-schema'`, or `'auto'` to find that out at the first need. @default 'auto' */
@@ -209,9 +212,13 @@ function makeEndpoint(
   const {
     maxMetadataBytes = defaultMaxMetadataBytes,
     singlePostBytes = 64 * 1024,
+    chunkBytes = Infinity,
     tagPageSize,
     referrers = 'auto',
   } = options
+  if (chunkBytes !== Infinity && !(Number.isSafeInteger(chunkBytes) && chunkBytes > 0)) {
+    throw new RangeError(`chunkBytes is ${chunkBytes}, expected a number of bytes`)
+  }
   return {
     transport,
     registry,
@@ -219,6 +226,7 @@ function makeEndpoint(
     manifestTypes,
     maxMetadataBytes,
     singlePostBytes,
+    chunkBytes,
     tagPageSize,
     referrers: referrers === 'auto' ? undefined : referrers,
     state: {

@@ -1,12 +1,14 @@
-import type { Content } from '../../content/content.ts'
+import { contentOf, type Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import { readAll, tap } from '../../content/verify.ts'
 import { causesOf, ResponseError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { blobExists } from './blobs.ts'
+import { isTooLarge, lowerLimit, maxWholeBytes } from './body-limits.ts'
 import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
+import { sendInChunks } from './send-chunks.ts'
 import { Attempts, passingFailure, type Failure } from './transport/attempts.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { expectStatus } from './transport/response.ts'
@@ -17,7 +19,6 @@ import {
   openSession,
   postBlob,
   receivedBytes,
-  sendFrom,
   type UploadSession,
 } from './upload-session.ts'
 
@@ -35,8 +36,9 @@ export interface SendBlobOptions extends SignalOptions {
 }
 
 /**
- * Sends a blob: small content in the opening request, other content in one PUT, in the session if one is open. When
- * that breaks, it goes on where the registry says that the session stands, or in a new session from the beginning.
+ * Sends a blob: small content in the opening request, other content in one PUT, in the session if one is open, or in
+ * chunks where the user wants that or the registry refuses so large a body. When that breaks, it goes on where the
+ * registry says that the session stands, or in a new session from the beginning.
  */
 export async function sendBlob(
   endpoint: Endpoint,
@@ -62,16 +64,16 @@ export async function sendBlob(
     if (await opened(endpoint, session, { descriptor, body }, options)) return
     let isConfused = false
     try {
-      return await sendRest(endpoint, session, { descriptor, body, offset }, options)
+      if (await sendRest(endpoint, session, { descriptor, body, offset }, options)) return
     } catch (error) {
       options.signal?.throwIfAborted()
       if (error === sourceError) throw error
       const passing = passingFailure(error)
       isConfused = passing === undefined && offset > 0
       await attempts.recover(error, passing ?? lostSession(error, { ...session, offset }))
+      // The answer to the last request may be all that was lost.
+      if (!isReplacement && (await blobExists(endpoint, descriptor, options))) return
     }
-    // The answer to the last request may be all that was lost.
-    if (!isReplacement && (await blobExists(endpoint, descriptor, options))) return
     // A session that contradicts itself is left.
     const isUsable = isSeekable(body) && !isConfused
     const received = isUsable ? await receivedBytes(endpoint, session, options) : 0
@@ -92,11 +94,12 @@ function isSeekable(body: Uint8Array | Content): body is SeekableContent {
 async function opened(
   endpoint: Endpoint,
   session: UploadSession,
-  { descriptor: { digest }, body }: Upload,
+  { descriptor: { digest, size }, body }: Upload,
   options: SignalOptions,
 ): Promise<boolean> {
   if (isOpen(session)) return false
-  if (body instanceof Uint8Array && endpoint.traits.takesSinglePost) {
+  const isPostable = endpoint.traits.takesSinglePost && size <= maxWholeBytes(endpoint)
+  if (isPostable && body instanceof Uint8Array) {
     if (await sendInPost(endpoint, session, { digest, bytes: body }, options)) return true
   }
   if (!isOpen(session)) await openSession(endpoint, session, options)
@@ -107,20 +110,38 @@ function isOpen({ location }: UploadSession): boolean {
   return location !== undefined
 }
 
+/** False if a request was too large, and the next one is smaller. */
 async function sendRest(
   endpoint: Endpoint,
   session: UploadSession,
   { descriptor, body, offset }: Upload & { readonly offset: number },
   options: SignalOptions,
-): Promise<void> {
+): Promise<boolean> {
   const { digest, size } = descriptor
-  if (offset > 0 && isSeekable(body)) {
-    // Its digest is that of the whole, which the registry checks in the end.
-    await sendFrom(endpoint, session, { content: body.from(offset), offset, size }, options)
-    return finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
+  const isWhole = offset === 0 && size <= maxWholeBytes(endpoint)
+  if (isWhole) return sendWhole(endpoint, session, { descriptor, body }, options)
+  const content = body instanceof Uint8Array ? contentOf(body) : body
+  const rest = offset > 0 && content.from !== undefined ? content.from(offset) : content
+  if (!(await sendInChunks(endpoint, session, { content: rest, offset, end: size }, options))) return false
+  // Its digest is that of the whole, which the registry checks in the end.
+  await finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
+  return true
+}
+
+async function sendWhole(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { descriptor: { digest, size }, body: content }: Upload,
+  options: SignalOptions,
+): Promise<boolean> {
+  const body = content instanceof Uint8Array ? content : { content, size }
+  try {
+    await finishSession(endpoint, session, { digest, body }, options)
+    return true
+  } catch (error) {
+    if (!isTooLarge(error) || !lowerLimit(endpoint, session, 'maxPutBytes', size)) throw error
+    return false
   }
-  const sent = body instanceof Uint8Array ? body : { content: body, size }
-  await finishSession(endpoint, session, { digest, body: sent }, options)
 }
 
 /** Answers of registries that want no body in a POST, or do not know the parameter. */

@@ -1,16 +1,19 @@
 import type { Digest } from '../../content/digest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
+import { UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { repositoryScope } from './auth/scope.ts'
 import { ask, nameOf, repositoryUrl, urlFromHeader, type Call, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
 import type { HttpRequest, HttpResponse } from './transport/http.ts'
-import { expectStatus, unusable } from './transport/response.ts'
+import { expectStatus, responseError, unusable } from './transport/response.ts'
 
 /** An upload at the registry; without a location there is none, or it is over. */
 export interface UploadSession {
   /** Where it goes on, as the registry gave it. */
   location: URL | undefined
+  /** What the registry wants each chunk but the last one to have (distribution-spec, "Pushing a blob in chunks"). */
+  minChunkBytes?: number | undefined
 }
 
 const writing = ['pull', 'push'] as const
@@ -38,7 +41,7 @@ export async function openSession(
   options: SignalOptions,
 ): Promise<void> {
   const response = await askUpload(endpoint, { method: 'POST', to: 'blobs/uploads/' }, options)
-  await expectStatus(response, [202], `an upload to ${nameOf(endpoint)}`)
+  await expectUpload(endpoint, response, [202])
   await adoptLocation(endpoint, session, response)
 }
 
@@ -69,8 +72,8 @@ export async function postBlob(
   return askUpload(endpoint, { method: 'POST', to, headers: octets, body: bytes }, options)
 }
 
-/** Sends content of unknown size into the session. */
-export async function sendChunks(
+/** Sends content of unknown size into the session, in one request. */
+export async function sendStream(
   endpoint: Endpoint,
   session: UploadSession,
   content: AsyncIterable<Uint8Array>,
@@ -78,30 +81,39 @@ export async function sendChunks(
 ): Promise<void> {
   const call = { method: 'PATCH', to: at(session), headers: octets, body: { content } } as const
   const response = await askUpload(endpoint, call, options)
-  await expectStatus(response, [202, 201, 204], `an upload to ${nameOf(endpoint)}`)
+  await expectUpload(endpoint, response, [202, 201, 204])
   if (response.header('location') === undefined) await response.discard()
   else await adoptLocation(endpoint, session, response)
 }
 
-/** Sends the bytes of a blob from an offset on into the session. Error: RESPONSE, also if the registry then has another number of bytes. */
-export async function sendFrom(
+/** Some bytes of a blob, in their place. */
+export interface Chunk {
+  readonly content: AsyncIterable<Uint8Array> | Uint8Array
+  /** Where it begins. */
+  readonly offset: number
+  /** Where the next one begins. */
+  readonly end: number
+}
+
+/**
+ * Sends a chunk into the session, which has all before it. Error: RESPONSE, also if the registry then says that it has
+ * another number of bytes: some take a chunk, and keep nothing of it.
+ */
+export async function sendChunk(
   endpoint: Endpoint,
   session: UploadSession,
-  {
-    content,
-    offset,
-    size,
-  }: { readonly content: AsyncIterable<Uint8Array>; readonly offset: number; readonly size: number },
+  { content, offset, end }: Chunk,
   options: SignalOptions,
 ): Promise<void> {
-  const headers = { ...octets, 'content-range': `${offset}-${size - 1}` }
-  const body = { content, size: size - offset }
-  const response = await askUpload(endpoint, { method: 'PATCH', to: at(session), headers, body }, options)
-  await expectStatus(response, [202, 201, 204], `an upload to ${nameOf(endpoint)}`)
-  const received = receivedOf(response)
-  if (received !== undefined && received !== size) {
+  const headers = { ...octets, 'content-range': `${offset}-${end - 1}` }
+  const body = content instanceof Uint8Array ? content : { content, size: end - offset }
+  const call = { method: 'PATCH', to: at(session), headers, body, repeat: 'never' } as const
+  const response = await askUpload(endpoint, call, options)
+  await expectUpload(endpoint, response, [202, 201, 204])
+  const last = lastReceived(response)
+  if (last !== undefined && last !== end - 1) {
     await response.discard()
-    throw unusable(response, `it has ${received} bytes of an upload, sent were ${size}`)
+    throw unusable(response, `an upload ends at byte ${last}, and byte ${end - 1} was sent`)
   }
   if (response.header('location') === undefined) await response.discard()
   else await adoptLocation(endpoint, session, response)
@@ -124,12 +136,14 @@ export async function receivedBytes(
   }
   if (response.header('location') === undefined) await response.discard()
   else await adoptLocation(endpoint, session, response)
-  return receivedOf(response) ?? 0
+  const last = lastReceived(response) ?? 0
+  return last === 0 ? 0 : last + 1
 }
 
-function receivedOf(response: HttpResponse): number | undefined {
+/** The last byte of the session that the registry has; 0 can also mean that there is none. */
+function lastReceived(response: HttpResponse): number | undefined {
   const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.header('range') ?? '') ?? []
-  return last === undefined || last === '0' ? undefined : Number(last) + 1
+  return last === undefined ? undefined : Number(last)
 }
 
 /** Ends the session with the rest of the content. */
@@ -151,6 +165,19 @@ export async function finishSession(
   expectDigest(response, digest)
 }
 
+/** Errors as of `expectStatus`; UNSUPPORTED where the registry does not take such a request at all. */
+async function expectUpload(
+  endpoint: Endpoint,
+  response: HttpResponse,
+  statuses: readonly number[],
+): Promise<void> {
+  const what = `an upload to ${nameOf(endpoint)}`
+  if (response.status !== 405 && response.status !== 501) return expectStatus(response, statuses, what)
+  const cause = await responseError(response, what)
+  const lack = response.method === 'PATCH' ? 'blobs only whole and with their digest' : 'no uploads'
+  throw new UnsupportedError(`${what}: this registry takes ${lack}`, { cause })
+}
+
 /** Takes on the session that a response names. Error: RESPONSE if it is elsewhere. */
 export async function adoptLocation(
   endpoint: Endpoint,
@@ -158,6 +185,8 @@ export async function adoptLocation(
   response: HttpResponse,
 ): Promise<void> {
   session.location = await urlFromHeader(response, repositoryUrl(endpoint, ''), response.header('location'))
+  const minimum = response.header('oci-chunk-min-length')
+  if (minimum !== undefined && /^\d{1,15}$/.test(minimum)) session.minChunkBytes = Number(minimum)
   await response.discard()
 }
 

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
-import { tap, verify } from '../../content/verify.ts'
+import { verify } from '../../content/verify.ts'
 import { AuthError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { PushOptions, PushOutcome } from '../target.ts'
@@ -15,9 +14,6 @@ import {
   adoptLocation,
   askToMount,
   cancelSession,
-  finishSession,
-  openSession,
-  sendChunks,
   withSession,
   type UploadSession,
 } from './upload-session.ts'
@@ -57,35 +53,6 @@ export async function pushBlob(
     const isReplacement = existing === 'replace'
     await sendBlob(endpoint, session, { descriptor, content: verified }, { ...options, isReplacement })
     return 'copied'
-  })
-}
-
-/** Pushes a blob whose digest is known when all of it is sent. */
-export async function ingestBlob(
-  endpoint: Endpoint,
-  content: Content,
-  mediaType: string,
-  options: SignalOptions,
-): Promise<Descriptor> {
-  return withSession(endpoint, options, async (session) => {
-    let hasher = createHash('sha256')
-    let size = 0
-    const watched = tap(content, (chunk) => {
-      hasher.update(chunk)
-      size += chunk.length
-    })
-    const hashed = {
-      [Symbol.asyncIterator]() {
-        hasher = createHash('sha256')
-        size = 0
-        return watched[Symbol.asyncIterator]()
-      },
-    }
-    await openSession(endpoint, session, options)
-    await sendChunks(endpoint, session, hashed, options)
-    const digest = `sha256:${hasher.digest('hex')}`
-    await finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
-    return { mediaType, digest, size }
   })
 }
 

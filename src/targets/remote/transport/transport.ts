@@ -79,7 +79,11 @@ export class Transport {
   /** For repositories: what has been found out about a registry. */
   traits(registry: string): RegistryTraits {
     const { origin } = this.registryUrl(registry)
-    const traits = this.#traits.get(origin) ?? { takesSinglePost: true }
+    const traits = this.#traits.get(origin) ?? {
+      takesSinglePost: true,
+      maxPutBytes: Infinity,
+      maxPatchBytes: Infinity,
+    }
     this.#traits.set(origin, traits)
     return traits
   }
@@ -99,6 +103,10 @@ export class Transport {
 export interface RegistryTraits {
   /** Whether a blob may go in the POST itself. */
   takesSinglePost: boolean
+  /** The largest blob that is sent in one PUT: more was refused. */
+  maxPutBytes: number
+  /** The largest chunk that is sent in a PATCH: more was refused. */
+  maxPatchBytes: number
 }
 
 function agentOptions({ headersTimeout = 300_000, bodyTimeout = 300_000 }: TransportOptions): Agent.Options {
