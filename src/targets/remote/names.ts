@@ -3,7 +3,8 @@ import { InvalidManifestError, SizeExceedsLimitError } from '../../errors.ts'
 import type { TagsOptions } from '../target.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { redactUrl } from './transport/redact.ts'
-import { readBody } from './transport/response.ts'
+import { pages } from './pages.ts'
+import { expectStatus, readBody } from './transport/response.ts'
 
 /** What there is to know to read a list of names. */
 export interface NameList {
@@ -26,6 +27,32 @@ export function listQuery({ last, limit }: TagsOptions, pageSize: number | undef
   if (pageSize !== undefined || limit !== undefined) query.set('n', `${Math.max(1, size)}`)
   if (last !== undefined) query.set('last', last)
   return query.size === 0 ? '' : `?${query.toString()}`
+}
+
+/**
+ * The pages of a list of names, which is called `what`. Where the size of the first one is refused as too large, pages
+ * have the size that the registry likes. Errors as of `expectStatus` and `pages`.
+ */
+export function namePages(
+  first: URL,
+  what: string,
+  get: (url: URL) => Promise<HttpResponse>,
+): AsyncGenerator<HttpResponse> {
+  return pages(first, async (url) => {
+    let response = await get(url)
+    if (url === first && response.status === 413 && first.searchParams.has('n')) {
+      await response.discard()
+      response = await get(withoutSize(first))
+    }
+    await expectStatus(response, [200], what)
+    return response
+  })
+}
+
+function withoutSize(first: URL): URL {
+  const url = new URL(first)
+  url.searchParams.delete('n')
+  return url
 }
 
 /**

@@ -4,8 +4,7 @@ import { InvalidReferenceError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { TagsOptions } from '../target.ts'
 import { catalogScope } from './auth/scope.ts'
-import { listQuery, readNames } from './names.ts'
-import { pages } from './pages.ts'
+import { listQuery, namePages, readNames } from './names.ts'
 import { Repository, type RepositoryOptions } from './repository.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { expectStatus } from './transport/response.ts'
@@ -44,11 +43,8 @@ export class Registry {
     if (options.limit === 0) return
     const list = { member: 'repositories', isName: isRepository, maxPageBytes: maxMetadataBytes } as const
     const first = this.#url(`/v2/_catalog${listQuery(options, tagPageSize)}`)
-    const responses = pages(first, async (url) => {
-      const response = await this.#ask(url, [catalogScope], options)
-      await expectStatus(response, [200], `the list of repositories of ${this.registry}`)
-      return response
-    })
+    const what = `the list of repositories of ${this.registry}`
+    const responses = namePages(first, what, (url) => this.#ask(url, [catalogScope], options))
     yield* await readNames(responses, list, options)
   }
 

@@ -31,6 +31,14 @@ export function coversScopes(scopes: readonly string[], needed: readonly string[
     )
 }
 
+/** The same with `push` in the place of `delete`: to some registries, who may push may delete. */
+export function withoutDelete(scope: string): string {
+  const { resource, actions } = splitScope(scope)
+  if (!actions.includes('delete')) return scope
+  const others = actions.filter((action) => action !== 'delete' && action !== 'push')
+  return `${resource}:${[...others, 'push'].join(',')}`
+}
+
 /** The resource that a scope is about: everything before the last colon, since a name may hold a host and a port. */
 export function scopeResource(scope: string): string {
   return splitScope(scope).resource

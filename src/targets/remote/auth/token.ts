@@ -5,6 +5,7 @@ import type { HttpRequest, HttpResponse, Send } from '../transport/http.ts'
 import { redactUrl } from '../transport/redact.ts'
 import { errorByStatus, readBody, responseError } from '../transport/response.ts'
 import { basicAuthorization, type Credential } from './credential.ts'
+import { withoutDelete } from './scope.ts'
 import { isSameOrigin } from '../transport/origin.ts'
 import { expectTrusted, isTrustedByName, parseRealm } from './realm.ts'
 
@@ -39,7 +40,8 @@ const defaultSeconds = 60
 /**
  * Fetches a token from the service that a challenge names, with the user's credential where there is one. A password
  * goes with a GET, an identity token with a POST (distribution, "Token Authentication" and "OAuth2 Token Authentication");
- * where the service does not know that, the other way is tried.
+ * where the service does not know that, the other way is tried. Where it refuses to hear of deleting, as Quay's does, the
+ * token is for pushing instead.
  * Errors: AUTH if the service refuses, or is not one that the credential may be shown to; RESPONSE, UNREACHABLE.
  */
 export async function fetchToken(send: Send, request: TokenRequest, options: SignalOptions): Promise<Token> {
@@ -59,6 +61,11 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
     response = await send({ ...second, ...common })
   }
   if (response.status === 200) return readToken(response, realm, asked)
+  const scopes = request.scopes.map(withoutDelete)
+  if (response.status === 400 && scopes.some((scope, index) => scope !== request.scopes[index])) {
+    await response.discard()
+    return fetchToken(send, { ...request, scopes }, options)
+  }
   const what = `a token for ${registryUrl.host}`
   throw refusal(await responseError(response, what, { codesOnly: true }), what)
 }

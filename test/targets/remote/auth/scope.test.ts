@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { coversScopes, mergeScopes, scopeResource } from '../../../../src/targets/remote/auth/scope.ts'
+import {
+  coversScopes,
+  mergeScopes,
+  scopeResource,
+  withoutDelete,
+} from '../../../../src/targets/remote/auth/scope.ts'
 
 describe('scopes', () => {
   it('are merged by resource, each action once', () => {
@@ -25,6 +30,17 @@ describe('scopes', () => {
     expect(scopeResource('aws')).toBe('aws')
     expect(coversScopes(['repository:a:pull'], ['aws'])).toBe(false)
     expect(coversScopes(['aws'], ['aws'])).toBe(true)
+  })
+
+  it.each([
+    ['repository:a:pull,delete', 'repository:a:pull,push'],
+    ['repository:a:pull,push,delete', 'repository:a:pull,push'],
+    ['repository:host:5000/a:delete', 'repository:host:5000/a:push'],
+    ['repository:a:pull', 'repository:a:pull'],
+    ['repository:delete:pull', 'repository:delete:pull'],
+    ['aws', 'aws'],
+  ])('without deleting: %s', (scope, expected) => {
+    expect(withoutDelete(scope)).toBe(expected)
   })
 
   it('may be about a resource with colons', () => {

@@ -235,6 +235,43 @@ describe('the answer of a token service', () => {
   })
 })
 
+describe('a token for deleting', () => {
+  /** The scopes that were asked for, of a service that answers with these statuses one after the other. */
+  async function scopesAsked(scope: string, ...statuses: readonly number[]): Promise<readonly unknown[]> {
+    await using transport = new Transport({ retry: { attempts: 1 } })
+    const left = [...statuses]
+    const server = await startServer(() => ({ status: left.shift() ?? 200, body: '{"token":"x"}' }))
+    const realm = `${server.url}/token`
+    const request = {
+      registryUrl: new URL(server.url),
+      realm,
+      service: undefined,
+      scopes: [scope],
+      credential,
+    }
+    const error = await fetchToken(transport.send, request, {}).catch((thrown: unknown) => thrown)
+    const asked = server.requests.map(({ url }) => new URL(url, realm).searchParams.get('scope'))
+    return [...asked, ...(error instanceof Error ? [error.constructor.name] : [])]
+  }
+
+  it('is one for pushing where the service refuses to hear of it', async () => {
+    const asked = ['repository:a:pull,delete', 'repository:a:pull,push']
+    expect(await scopesAsked('repository:a:pull,delete', 400)).toEqual(asked)
+    expect(await scopesAsked('repository:a:pull,delete', 400, 400)).toEqual([...asked, 'AuthError'])
+    expect(await scopesAsked('repository:a:pull,delete', 400, 401)).toEqual([...asked, 'AuthError'])
+  })
+
+  it.each([401, 403])('is asked for once where it is refused with %i', async (status) => {
+    const scope = 'repository:a:pull,delete'
+    expect(await scopesAsked(scope, status)).toEqual([scope, 'AuthError'])
+  })
+
+  it('is not what another token is changed for', async () => {
+    const scope = 'repository:a:pull,push'
+    expect(await scopesAsked(scope, 400)).toEqual([scope, 'AuthError'])
+  })
+})
+
 describe('another way of asking for a token', () => {
   const identity = { identityToken: 'refresh', username: 'me' }
 
