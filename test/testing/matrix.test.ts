@@ -148,11 +148,11 @@ const passes: Readonly<Record<ProfileName, readonly Operation[]>> = {
   'docker-hub': all('delete'),
   ghcr: all('delete'),
   ecr: all(),
-  'ecr-public': all('tags', 'some tags'),
+  'ecr-public': all('tags', 'some tags', 'no tags'),
   acr: all(),
   gar: all('ingest'),
   gcr: all(),
-  quay: all('some tags', 'delete'),
+  quay: all(),
   harbor: all(),
   gitlab: all(),
   artifactory: all(),
@@ -168,9 +168,13 @@ const passes: Readonly<Record<ProfileName, readonly Operation[]>> = {
 const lacks: readonly (readonly [ProfileName, Operation])[] = [
   ['docker-hub', 'delete'],
   ['ghcr', 'delete'],
+  ['ecr-public', 'no tags'],
   ['gar', 'ingest'],
   ['distribution', 'delete'],
   ['olareg', 'delete'],
+  ['red-hat', 'push'],
+  ['red-hat', 'copy there'],
+  ['red-hat', 'ingest'],
   ['red-hat', 'delete'],
 ]
 

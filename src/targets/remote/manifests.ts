@@ -7,6 +7,7 @@ import {
   NotFoundError,
   ResponseError,
   SizeExceedsLimitError,
+  UnsupportedError,
   saysContentIsMissing,
 } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
@@ -226,7 +227,9 @@ function describedBy(
 async function putError(endpoint: Endpoint, reference: string, response: HttpResponse): Promise<Error> {
   const what = manifestName(endpoint, reference)
   const error = await responseError(response, what)
-  return saysContentIsMissing(error) ? error : errorByStatus(error, what)
+  if (saysContentIsMissing(error)) return error
+  if (error.status !== 405) return errorByStatus(error, what)
+  return new UnsupportedError(`the registry does not take this: ${error.message}`, { cause: error })
 }
 
 function manifestName(endpoint: Endpoint, reference: string): string {

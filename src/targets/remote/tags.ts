@@ -2,15 +2,14 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest } from '../../content/digest.ts'
 import { isTag } from '../../content/reference.ts'
 import { readAll } from '../../content/verify.ts'
-import { NotFoundError, UnsupportedError } from '../../errors.ts'
+import { NotFoundError, ResponseError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, TagsOptions } from '../target.ts'
 import { ask, nameOf, parseTag, repositoryUrl, type Endpoint } from './endpoint.ts'
 import { fetchManifest, putManifest, type PutAnswer } from './manifests.ts'
-import { listQuery, readNames } from './names.ts'
-import { pages } from './pages.ts'
+import { listQuery, namePages, readNames } from './names.ts'
 import { removeAt } from './removal.ts'
-import { expectStatus } from './transport/response.ts'
+import type { HttpResponse } from './transport/http.ts'
 
 /** All tags in lexical order. */
 export async function listTags(endpoint: Endpoint, options: TagsOptions): Promise<readonly string[]> {
@@ -18,18 +17,23 @@ export async function listTags(endpoint: Endpoint, options: TagsOptions): Promis
   if (options.limit === 0) return []
   const list = { member: 'tags', isName: isTag, maxPageBytes: maxMetadataBytes } as const
   const first = repositoryUrl(endpoint, `tags/list${listQuery(options, tagPageSize)}`)
-  const responses = pages(first, async (to) => {
-    const response = await ask(endpoint, { method: 'GET', to, actions: ['pull'] }, options)
-    await expectStatus(response, [200], `repository ${nameOf(endpoint)}`)
-    return response
-  })
+  const get = (to: URL): Promise<HttpResponse> =>
+    ask(endpoint, { method: 'GET', to, actions: ['pull'] }, options)
   try {
-    return await readNames(responses, list, options)
+    return await readNames(namePages(first, `repository ${nameOf(endpoint)}`, get), list, options)
   } catch (error) {
-    // distribution says so of a repository that has content but never had a tag.
-    if (error instanceof NotFoundError && state.isKnown) return []
-    throw error
+    if (!(error instanceof NotFoundError) || !state.isKnown) throw error
+    // distribution says NAME_UNKNOWN of a repository that has content but never had a tag.
+    if (!saysPathIsMissing(error)) return []
+    throw new UnsupportedError(`${endpoint.registry} does not list the tags of a repository`, {
+      cause: error,
+    })
   }
+}
+
+/** As the public side of Amazon's registry answers, which has no such list. */
+function saysPathIsMissing({ cause }: NotFoundError): boolean {
+  return cause instanceof ResponseError && cause.errors.some(({ code }) => code === 'NOT_FOUND')
 }
 
 /** Points a tag at a manifest that is there: it is read and put again. */

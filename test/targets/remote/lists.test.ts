@@ -79,6 +79,38 @@ describe('tags', () => {
     expect(asked.lines).toEqual(['GET /v2/a/tags/list?n=1000'])
   })
 
+  it('are asked for without the size of a page that is too large', async () => {
+    const all = ['a', 'b', 'c', 'd', 'e']
+    const [registry, server] = await start((request, response) =>
+      Number(new URL(request.url, 'http://x').searchParams.get('n')) > 2
+        ? { status: 413 }
+        : paging(all, 2)(request, response),
+    )
+    expect(await tagsOf(registry.repository('a'), { last: 'a', limit: 3 })).toEqual(['b', 'c', 'd'])
+    expect(server.lines).toEqual([
+      'GET /v2/a/tags/list?n=3&last=a',
+      'GET /v2/a/tags/list?last=a',
+      'GET /v2/a/tags/list?n=2&last=c',
+    ])
+  })
+
+  it('end in the error of a registry to which every page is too large', async () => {
+    const [registry, server] = await start(() => ({ status: 413 }))
+    await expect(tagsOf(registry.repository('a'), { limit: 3 })).rejects.toMatchObject({ status: 413 })
+    await expect(tagsOf(registry.repository('a'))).rejects.toMatchObject({ status: 413 })
+    expect(server.lines.map((line) => line.split('list')[1])).toEqual(['?n=3', '', ''])
+  })
+
+  it('are UNSUPPORTED where the repository is known and its list is not', async () => {
+    const [registry] = await start(({ url }) =>
+      url.includes('tags') ? { status: 404, body: errorBody('NOT_FOUND') } : { status: 200 },
+    )
+    const repository = registry.repository('a')
+    await expect(tagsOf(repository)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await repository.exists(blob(Buffer.from('x')))
+    await expect(tagsOf(repository)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+
   it('are in order, after the last and within the limit, of a registry that ignores all that', async () => {
     const [registry] = await start(() => list(['c', 'B', 'a', 'd', 'b']))
     expect(await tagsOf(registry.repository('a'))).toEqual(['B', 'a', 'b', 'c', 'd'])
@@ -172,6 +204,14 @@ describe('a link', () => {
 })
 
 describe('the catalog', () => {
+  it('is asked for without the size of a page that is too large', async () => {
+    const [registry, server] = await start(({ url }) =>
+      url.includes('n=') ? { status: 413 } : { status: 200, body: '{"repositories":["b"]}' },
+    )
+    expect(await Array.fromAsync(registry.repositories({ limit: 7 }))).toEqual(['b'])
+    expect(server.lines).toEqual(['GET /v2/_catalog?n=7', 'GET /v2/_catalog'])
+  })
+
   it('lists repositories of all pages, and nothing else', async () => {
     const answers: Answer[] = [
       {

@@ -263,6 +263,13 @@ describe('a manifest that is pushed', () => {
     await expect(repository.push(descriptor, contentOf(bytes))).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  it('to a registry that takes none is UNSUPPORTED, in the words of the registry', async () => {
+    const [repository] = await start(() => ({ status: 405, body: errorBody('UNSUPPORTED', 'read only') }))
+    const error = await rejection(repository.push(descriptor, contentOf(bytes), { existing: 'absent' }))
+    expect(error).toMatchObject({ code: 'UNSUPPORTED', cause: { status: 405 } })
+    expect(String(error)).toContain('UNSUPPORTED read only')
+  })
+
   it('and is larger than the limit, or no manifest, is not sent', async () => {
     const [repository, server] = await start(put({ status: 201 }), { maxMetadataBytes: 100 })
     await expect(repository.push(descriptor, contentOf(bytes))).rejects.toMatchObject({

@@ -141,6 +141,19 @@ describe('a blob that is pushed', () => {
   })
 })
 
+describe('an upload to a registry that takes none', () => {
+  it.each([405, 501])('is UNSUPPORTED where it is answered with %i', async (status) => {
+    const { repository, server } = await start({ POST: () => ({ status }) })
+    for (const content of [small, large]) {
+      const error = await rejection(repository.push(blob(content), contentOf(content), absent))
+      expect(error).toMatchObject({ code: 'UNSUPPORTED', cause: { status } })
+    }
+    const error = await rejection(repository.ingest(contentOf(small), 'application/x'))
+    expect(String(error)).toContain('takes no uploads')
+    expect(server.lines.map((line) => line.split('?')[0])).toEqual([post, post, post, post])
+  })
+})
+
 describe('the location of an upload', () => {
   it.each([
     ['on another host', 'http://127.0.0.2:1/x'],
