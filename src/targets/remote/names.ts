@@ -62,14 +62,14 @@ function withoutSize(first: URL): URL {
  * Null lists, null entries, repeated names, and what is no name are passed over.
  */
 export async function readNames(
-  pages: AsyncIterable<HttpResponse>,
+  responses: AsyncIterable<HttpResponse>,
   { member, isName, maxPageBytes }: NameList,
   { last, limit = Infinity }: TagsOptions,
 ): Promise<readonly string[]> {
   const names = new Set<string>()
   let previous = last
   let isInOrder = true
-  for await (const response of pages) {
+  for await (const response of responses) {
     for (const name of parsePage(response, await readBody(response, maxPageBytes), member)) {
       if (typeof name !== 'string' || !isName(name) || (last !== undefined && name <= last)) continue
       isInOrder &&= previous === undefined || name > previous

@@ -219,61 +219,6 @@ describe('referrers in a tag', () => {
   })
 })
 
-describe('a referrers API that denies access', () => {
-  /** Answers the API with `api`, and HEAD of the subject with `head`. */
-  const denying =
-    (api: number, head: number): Handler =>
-    ({ url }) => {
-      if (url.includes('/referrers/')) return { status: api }
-      if (url.endsWith(tag)) return index([sbom])
-      return { status: head, headers: { 'content-type': subject.mediaType } }
-    }
-
-  it.each([401, 403])('by %i is none where the subject can be read, which is asked once', async (status) => {
-    const [repository, server] = await start(denying(status, 200))
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-    expect(server.lines.map((line) => line.split('?')[0])).toEqual([
-      `GET /v2/a/referrers/${subject.digest}`,
-      `HEAD /v2/a/manifests/${subject.digest}`,
-      `GET /v2/a/manifests/${tag}`,
-      `GET /v2/a/manifests/${tag}`,
-    ])
-  })
-
-  it('is none where the subject is not there in a repository that is known', async () => {
-    const [repository] = await start(denying(401, 404))
-    await repository.fetchReference(tag)
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-  })
-
-  it.each([
-    [401, 'AUTH'],
-    [403, 'AUTH'],
-    [404, 'AUTH'],
-    [429, 'RESPONSE'],
-    [500, 'RESPONSE'],
-  ])('decides nothing where the subject is answered with %i', async (head, code) => {
-    const answers = { head }
-    const [repository] = await start((request, response) => denying(401, answers.head)(request, response))
-    expect(await rejection(referrersOf(repository, subject))).toMatchObject({ code })
-    answers.head = 200
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-  })
-
-  it('is an error where it has answered before, or the user wants it', async () => {
-    const api: Answer[] = [index([sbom]), { status: 401 }]
-    const [repository, server] = await start(({ url }) =>
-      url.includes('/referrers/') ? api.shift() : { status: 404 },
-    )
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-    expect(await rejection(referrersOf(repository, subject))).toMatchObject({ code: 'AUTH' })
-    const [wanting] = await start(denying(401, 200), { referrers: 'api' })
-    expect(await rejection(referrersOf(wanting, subject))).toMatchObject({ code: 'AUTH' })
-    expect(server.requests).toHaveLength(2)
-  })
-})
-
 describe('a manifest with a subject', () => {
   it('is listed by a registry that says so, and not by us', async () => {
     const [repository, server] = await start(({ method, url }) =>
