@@ -10,6 +10,14 @@ export type {
   Tally,
 } from './copy/options.ts'
 
+export { extendedCopy, extendedCopyGraph } from './copy/extended-copy.ts'
+export type {
+  AscentOptions,
+  ExtendedCopyGraphOptions,
+  ExtendedCopyOptions,
+  ExtendedCopyResult,
+} from './copy/extended-options.ts'
+
 export { selectPlatform } from './copy/select-platform.ts'
 export type { CachedSourceOptions } from './copy/cached-source.ts'
 

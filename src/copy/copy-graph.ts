@@ -17,7 +17,7 @@ export async function copyGraph(
   options: CopyGraphOptions = {},
 ): Promise<CopyResult> {
   return runCopy(source, destination, options, async (run) => {
-    await run.fold(root)
+    await run.fold([root])
     return run.workshop.ledger.result(root, [])
   })
 }

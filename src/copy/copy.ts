@@ -46,7 +46,7 @@ export async function copy(
 }
 
 /** The tags to write, and the digests that the root must have. The tag of the source is that of the destination, where nothing else is said. */
-function destinationNames(
+export function destinationNames(
   reference: string,
   { destinationReference = splitDigest(reference).tag ?? [] }: CopyOptions,
 ): { tags: readonly string[]; digests: readonly string[] } {
@@ -67,7 +67,7 @@ function splitDigest(reference: string): { tag?: string; digest?: string } {
   return at > 0 && isDigest(digest) ? { tag: reference.slice(0, at), digest } : { tag: reference }
 }
 
-async function findRoot(
+export async function findRoot(
   source: Source,
   reference: string,
   { workshop, atSource }: Run,
@@ -99,7 +99,7 @@ async function findRoot(
 }
 
 /** Where the tags point now. A target that cannot be read knows of none. */
-async function currentDigests(
+export async function currentDigests(
   destination: Destination,
   tags: readonly string[],
   { workshop: { lanes, atDestination } }: Run,
@@ -118,7 +118,7 @@ async function currentDigests(
   return current
 }
 
-function refuseImpossible(
+export function refuseImpossible(
   root: Descriptor,
   tags: readonly string[],
   digests: readonly string[],

@@ -15,8 +15,8 @@ export interface Run {
   readonly workshop: Workshop
   /** The options for every call of the source. */
   readonly atSource: SignalOptions
-  /** Copies what is under a root, and the root. */
-  readonly fold: (root: Descriptor, options?: FoldOptions) => Promise<void>
+  /** Copies roots and what is under them, each node once. */
+  readonly fold: (roots: readonly Descriptor[], options?: FoldOptions) => Promise<void>
 }
 
 /**
@@ -37,10 +37,10 @@ export async function runCopy<T>(
   const signals = [controller.signal, ...(options.signal === undefined ? [] : [options.signal])]
   const run = makeRun(source, destination, options, AbortSignal.any(signals))
   const folds: Fold[] = []
-  const fold: Run['fold'] = (root, foldOptions) => {
+  const fold: Run['fold'] = async (roots, foldOptions) => {
     const started = new Fold(run.workshop, foldOptions)
     folds.push(started)
-    return started.visit(rootNode(root))
+    await Promise.all(roots.map((root) => started.visit(rootNode(root))))
   }
   try {
     await destination.prepare?.(run.workshop.atDestination)

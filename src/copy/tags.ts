@@ -14,7 +14,7 @@ import { send } from './transfer.ts'
 export async function copyTagged(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
   const [first] = tags
   if (first === undefined || run.workshop.destination.pushReference === undefined) {
-    await run.fold(root)
+    await run.fold([root])
     return tagAll(root, tags, run)
   }
   const written: string[] = []
@@ -23,7 +23,7 @@ export async function copyTagged(root: Descriptor, tags: readonly string[], run:
     written.push(first)
     return 'copied'
   }
-  await run.fold(root, { writeRoot })
+  await run.fold([root], { writeRoot })
   await tagAll(root, tags.slice(written.length), run)
 }
 
@@ -43,7 +43,7 @@ async function pushTagged(
 }
 
 /** A destination that had the root may still miss what is under it, and says so when the root is sent by a tag. */
-async function tagAll(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
+export async function tagAll(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
   if (tags.length === 0 || run.workshop.ledger.wasLeftOut(root)) return
   const bytes = await bytesToTag(root, run)
   const write = (): Promise<unknown> => Promise.all(tags.map((tag) => writeTag({ root, bytes }, tag, run)))
@@ -52,7 +52,7 @@ async function tagAll(root: Descriptor, tags: readonly string[], run: Run): Prom
   } catch (error) {
     if (!saysContentIsMissing(error)) throw error
     await run.workshop.lanes.onIdle()
-    await run.fold(root, { isHealing: true })
+    await run.fold([root], { isHealing: true })
     await write()
   }
 }

@@ -1,0 +1,31 @@
+import { isDigest, type Digest } from '../content/digest.ts'
+import { step } from './failure.ts'
+import type { Workshop } from './transfer.ts'
+
+/** By digest, the tags that are named after it. */
+export type DigestTags = ReadonlyMap<Digest, readonly string[]>
+
+/**
+ * As cosign names what it attaches to a digest: `sha256-<hex>.sig`, `.att`, `.sbom`. A name without an ending is the list
+ * of referrers of the tag schema, which each destination keeps for itself.
+ */
+const pattern = /^(sha(?:256|384|512))-([0-9a-f]{64,128})\.[a-z0-9._-]+$/
+
+/** Lists all tags once: that costs less than three questions for each manifest. */
+export async function findDigestTags({ original, lanes, ledger, signal }: Workshop): Promise<DigestTags> {
+  const found = new Map<Digest, string[]>()
+  await step('source', 'list the tags of', 'the source', () =>
+    lanes.ask(async () => {
+      const atSource = { signal, onEvent: ledger.side('source') }
+      for await (const tag of original.tags?.(atSource) ?? []) {
+        const [, algorithm, encoded] = pattern.exec(tag) ?? []
+        const digest = `${algorithm}:${encoded}`
+        if (!isDigest(digest)) continue
+        const tags = found.get(digest) ?? []
+        tags.push(tag)
+        found.set(digest, tags)
+      }
+    }),
+  )
+  return found
+}

@@ -1,0 +1,217 @@
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import { successorsOf, type Edge } from '../content/manifest-types.ts'
+import type { ManifestFacts } from '../content/manifest.ts'
+import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
+import { defaultMaxDepth, SeenNodes } from '../graph/walk.ts'
+import type { Predecessor } from '../targets/target.ts'
+import { findDigestTags, type DigestTags } from './digest-tags.ts'
+import type { AscentOptions } from './extended-options.ts'
+import { failure, step } from './failure.ts'
+import { rootNode } from './reached-node.ts'
+import type { Workshop } from './transfer.ts'
+
+/** What an extended copy takes along with a node. */
+export interface FoundRoots {
+  /** Nothing that was found refers to them, and the node and all that was found is under them. */
+  readonly roots: readonly Descriptor[]
+  /** The tags that signing tools gave to what was found, each with what it points at. */
+  readonly digestTags: ReadonlyMap<string, Descriptor>
+  /** Keys of the manifests that contain the node, and were found on the way up. */
+  readonly ancestors: ReadonlySet<string>
+  /** Keys of the node and of all that was found above it. */
+  readonly line: ReadonlySet<string>
+}
+
+/**
+ * Walks up from a node, level by level, so that a depth is exact; and with `referrers: 'all'` also from every manifest
+ * below what was found. Each node is met once, so that a cycle ends. A manifest that does not refer to the node as it is
+ * said to, or is not there, is left out with a warning. Costs O(nodes + edges).
+ */
+export async function findRoots(
+  node: Descriptor,
+  workshop: Workshop,
+  options: AscentOptions,
+): Promise<FoundRoots> {
+  const search = new RootSearch(node, workshop, options)
+  await search.run()
+  return search.found()
+}
+
+/** A node of the level that is looked at. */
+interface Met {
+  readonly descriptor: Descriptor
+  /** Of a manifest that was read already. */
+  readonly facts?: ManifestFacts | undefined
+  /** On a way that leads from the node only upwards. */
+  readonly isInLine: boolean
+}
+
+class RootSearch {
+  readonly #workshop: Workshop
+  readonly #options: { readonly [Name in keyof AscentOptions]-?: Exclude<AscentOptions[Name], undefined> }
+  readonly #seen: SeenNodes
+  readonly #found: Descriptor[]
+  /** Keys of what a found manifest refers to. */
+  readonly #below = new Set<string>()
+  readonly #line: Set<string>
+  readonly #ancestors = new Set<string>()
+  readonly #digestTags = new Map<string, Descriptor>()
+  #allDigestTags: Promise<DigestTags> | undefined
+  #nextLevel: Met[] = []
+
+  constructor(node: Descriptor, workshop: Workshop, options: AscentOptions) {
+    const { referrers = 'all', edges = ['subject'], depth = Infinity } = options
+    const { ancestors = 'complete', digestTags = false } = options
+    this.#workshop = workshop
+    this.#options = { referrers, edges, depth, ancestors, digestTags }
+    this.#seen = new SeenNodes(workshop.options.maxNodes)
+    this.#seen.add(node)
+    this.#found = [node]
+    this.#line = new Set([nodeKey(node)])
+    this.#nextLevel = [{ descriptor: node, isInLine: true }]
+  }
+
+  async run(): Promise<void> {
+    const { maxDepth = defaultMaxDepth } = this.#workshop.options
+    for (let height = 0; this.#nextLevel.length > 0; height++) {
+      if (height > maxDepth) throw this.#excess(`is more than ${maxDepth} levels high`)
+      const level = this.#nextLevel
+      this.#nextLevel = []
+      await Promise.all(level.map((met) => this.#handle(met, height)))
+    }
+  }
+
+  found(): FoundRoots {
+    return {
+      roots: this.#found.filter((node) => !this.#below.has(nodeKey(node))),
+      digestTags: this.#digestTags,
+      ancestors: this.#ancestors,
+      line: this.#line,
+    }
+  }
+
+  /** What is below a node is of its level. */
+  async #handle(met: Met, height: number): Promise<void> {
+    await Promise.resolve()
+    const isTop = height >= this.#options.depth
+    await Promise.all([this.#descend(met, height), isTop ? undefined : this.#ascend(met)])
+  }
+
+  /** A manifest that is missing below is the copy's to report. */
+  async #descend(met: Met, height: number): Promise<void> {
+    const { source } = this.#workshop
+    const isManifest = source.manifestTypes.isManifest(met.descriptor.mediaType)
+    if (this.#options.referrers !== 'all' || !isManifest) return
+    const facts = met.facts ?? (await this.#read(met.descriptor))
+    const manifests = successorsOf(facts ?? { contains: [] })
+      .filter((successor) => this.#isFollowed(met, successor))
+      .map(({ descriptor }) => descriptor)
+      .filter(({ mediaType }) => source.manifestTypes.isManifest(mediaType))
+    const unseen = manifests.filter((descriptor) => this.#see(descriptor))
+    await Promise.all(unseen.map((descriptor) => this.#handle({ descriptor, isInLine: false }, height)))
+  }
+
+  #isFollowed(
+    { descriptor }: Met,
+    successor: { readonly descriptor: Descriptor; readonly edge: Edge },
+  ): boolean {
+    const isAlone = this.#options.ancestors === 'alone' && this.#ancestors.has(nodeKey(descriptor))
+    return !isAlone || successor.edge === 'subject' || this.#line.has(nodeKey(successor.descriptor))
+  }
+
+  async #ascend(met: Met): Promise<void> {
+    await Promise.all([this.#findPredecessors(met), this.#findDigestTags(met)])
+  }
+
+  async #findPredecessors({ descriptor, isInLine }: Met): Promise<void> {
+    const { referrers, edges } = this.#options
+    const isAsked = (edge: Edge): boolean =>
+      edges.includes(edge) &&
+      (edge === 'contains' ? isInLine : referrers === 'all' || (referrers === 'root' && isInLine))
+    if (!isAsked('subject') && !isAsked('contains')) return
+    const predecessors = await this.#predecessorsOf(descriptor)
+    await Promise.all(
+      predecessors
+        .filter(({ edge }) => isAsked(edge))
+        .map((predecessor) => this.#add(predecessor, descriptor, isInLine)),
+    )
+  }
+
+  async #predecessorsOf(descriptor: Descriptor): Promise<readonly Predecessor[]> {
+    const { original, lanes, ledger, signal, options } = this.#workshop
+    const { maxNodes = Infinity } = options
+    return step('source', 'find the predecessors of', rootNode(descriptor), () =>
+      lanes.ask(async () => {
+        const found: Predecessor[] = []
+        const atSource = { signal, onEvent: ledger.side('source') }
+        for await (const predecessor of original.predecessors?.(descriptor, atSource) ?? []) {
+          found.push(predecessor)
+          if (found.length > maxNodes) throw this.#excess(`has more than ${maxNodes} nodes`)
+        }
+        return found
+      }),
+    )
+  }
+
+  /** A list of referrers is only what somebody says of a manifest. */
+  async #add({ descriptor, edge }: Predecessor, of: Descriptor, isInLine: boolean): Promise<void> {
+    const facts = await this.#read(descriptor)
+    if (facts === undefined) return this.#warn(descriptor, of, 'is not in the source')
+    const successors = successorsOf(facts)
+    if (!successors.some((to) => to.edge === edge && to.descriptor.digest === of.digest)) {
+      return this.#warn(descriptor, of, 'does not refer to it')
+    }
+    for (const successor of successors) this.#below.add(nodeKey(successor.descriptor))
+    // As its successor names it: the same bytes may be named by two media types.
+    this.#below.add(nodeKey(of))
+    const key = nodeKey(descriptor)
+    if (isInLine) this.#line.add(key)
+    if (edge === 'contains') this.#ancestors.add(key)
+    if (this.#see(descriptor)) this.#rise({ descriptor, facts, isInLine })
+  }
+
+  #rise(met: Met): void {
+    this.#found.push(met.descriptor)
+    this.#nextLevel.push(met)
+  }
+
+  async #findDigestTags({ descriptor, isInLine }: Met): Promise<void> {
+    const { digestTags, referrers } = this.#options
+    if (!digestTags || (referrers !== 'all' && !isInLine)) return
+    this.#allDigestTags ??= findDigestTags(this.#workshop)
+    const tags = (await this.#allDigestTags).get(descriptor.digest) ?? []
+    await Promise.all(tags.map((tag) => this.#addTagged(tag, isInLine)))
+  }
+
+  async #addTagged(tag: string, isInLine: boolean): Promise<void> {
+    const { source, lanes } = this.#workshop
+    const resolved = await step('source', 'resolve', tag, () => lanes.ask(() => source.resolve(tag)))
+    this.#digestTags.set(tag, resolved)
+    if (this.#see(resolved)) this.#rise({ descriptor: resolved, isInLine })
+  }
+
+  #see(descriptor: Descriptor): boolean {
+    return this.#seen.add(descriptor)
+  }
+
+  /** Undefined for a manifest that is not there. */
+  async #read(descriptor: Descriptor): Promise<ManifestFacts | undefined> {
+    const { source, lanes } = this.#workshop
+    try {
+      const bytes = await lanes.ask(() => source.read(descriptor))
+      return source.parse(descriptor, bytes)
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined
+      throw failure('source', 'fetch', rootNode(descriptor), error)
+    }
+  }
+
+  #warn({ digest }: Descriptor, of: Descriptor, problem: string): void {
+    const message = `${digest} is said to refer to ${of.digest}, but ${problem}: it is left out`
+    this.#workshop.ledger.side('source')({ type: 'warning', message })
+  }
+
+  #excess(excess: string): SizeExceedsLimitError {
+    return new SizeExceedsLimitError(`the graph above ${this.#found[0]?.digest} ${excess}`)
+  }
+}
