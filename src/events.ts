@@ -19,7 +19,13 @@ export type SkipReason =
 /** Why a node was left out on purpose. */
 export type FilterReason =
   /** A non-distributable layer, under `foreignLayers: 'skip'`. */
-  'foreign-layer'
+  | 'foreign-layer'
+  /** The filter said so. */
+  | 'filter'
+  /** A modifier removed it. */
+  | 'modifier'
+  /** It says something of a node that has become another one, and `invalidated` is `'drop'`. */
+  | 'invalidated'
 
 /** What targets tell: one HTTP exchange, a wait before the next one, or a sentence that a person should read. */
 export type TargetEvent =
@@ -54,9 +60,15 @@ export type NodeEvent =
   | { readonly type: 'started'; readonly descriptor: Descriptor }
   /** `bytes` more have been read from the source, or of its file that a layout links. A repeated transfer counts again. */
   | { readonly type: 'progress'; readonly descriptor: Descriptor; readonly bytes: number }
-  | { readonly type: 'copied'; readonly descriptor: Descriptor }
-  | { readonly type: 'mounted'; readonly descriptor: Descriptor }
-  | { readonly type: 'skipped'; readonly descriptor: Descriptor; readonly reason: SkipReason }
+  /** `result` is what a modified node is at the destination. */
+  | { readonly type: 'copied'; readonly descriptor: Descriptor; readonly result?: Descriptor }
+  | { readonly type: 'mounted'; readonly descriptor: Descriptor; readonly result?: Descriptor }
+  | {
+      readonly type: 'skipped'
+      readonly descriptor: Descriptor
+      readonly result?: Descriptor
+      readonly reason: SkipReason
+    }
   | { readonly type: 'filtered'; readonly descriptor: Descriptor; readonly reason: FilterReason }
   | { readonly type: 'tagged'; readonly descriptor: Descriptor; readonly reference: string }
 

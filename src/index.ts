@@ -4,12 +4,42 @@ export type {
   CopyGraphOptions,
   CopyOptions,
   CopyResult,
+  Disposition,
+  Invalidated,
+  InvalidatedState,
   NodeState,
   RootState,
   SuccessorsState,
   Tally,
 } from './copy/options.ts'
 
+export type { FilteredNode, FilterRule, NodeFilter } from './copy/filter.ts'
+export {
+  allOf,
+  anyOf,
+  hasAnnotation,
+  hasArtifactType,
+  hasMediaType,
+  hasTag,
+  isAtMost,
+  isForPlatform,
+  isNoneOf,
+  manifestsOnly,
+  not,
+  parsePlatformPattern,
+} from './copy/filters.ts'
+export type { AnnotationPlace, PlatformPattern } from './copy/filters.ts'
+export { descriptorJson } from './copy/modifiers/modifier.ts'
+export type {
+  BlobNode,
+  ChangedBlob,
+  ChangedManifest,
+  Json,
+  JsonObject,
+  ManifestNode,
+  Modification,
+  Modifier,
+} from './copy/modifiers/modifier.ts'
 export { extendedCopy, extendedCopyGraph } from './copy/extended-copy.ts'
 export type {
   AscentOptions,

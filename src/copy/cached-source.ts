@@ -29,6 +29,8 @@ export class CachedSource implements Source {
   readonly #maxMetadataBytes: number
   readonly #options: SignalOptions
   readonly #bytes = new Map<Digest, Uint8Array>()
+  /** What was made on the way, which no source has. */
+  readonly #made = new Map<Digest, Uint8Array>()
   #total = 0
 
   constructor(inner: Source, options: CachedSourceOptions) {
@@ -49,7 +51,9 @@ export class CachedSource implements Source {
 
   /** Ends with the copy, and with `signal`. */
   fetch(descriptor: Descriptor, { signal }: SignalOptions = {}): Content {
-    const known = this.#bytes.get(descriptor.digest) ?? embeddedData(descriptor) ?? wellKnown(descriptor)
+    const { digest } = descriptor
+    const known =
+      this.#made.get(digest) ?? this.#bytes.get(digest) ?? embeddedData(descriptor) ?? wellKnown(descriptor)
     if (known !== undefined) return verify(contentOf(known), descriptor)
     if (signal === undefined) return this.#inner.fetch(descriptor, this.#options)
     const signals = [signal, ...(this.#options.signal === undefined ? [] : [this.#options.signal])]
@@ -68,7 +72,12 @@ export class CachedSource implements Source {
     return this.manifestTypes.read(descriptor, bytes, { maxBytes: this.#maxMetadataBytes })
   }
 
-  /** Keeps verified bytes. */
+  /** Keeps the bytes of something that only this copy knows, to its end. */
+  keep({ digest }: Descriptor, bytes: Uint8Array): void {
+    this.#made.set(digest, bytes)
+  }
+
+  /** Keeps verified bytes for as long as there is room. */
   remember({ digest }: Descriptor, bytes: Uint8Array): void {
     if (this.#bytes.has(digest)) return
     this.#bytes.set(digest, bytes)

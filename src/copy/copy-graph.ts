@@ -2,6 +2,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { Destination, Source } from '../targets/target.ts'
 import type { CopyGraphOptions, CopyResult } from './options.ts'
 import { runCopy } from './run.ts'
+import { copyTagged } from './tags.ts'
 
 /**
  * Copies the graph under a root, successors before what refers to them, byte for byte. Each node is handled once.
@@ -17,7 +18,8 @@ export async function copyGraph(
   options: CopyGraphOptions = {},
 ): Promise<CopyResult> {
   return runCopy(source, destination, options, async (run) => {
-    await run.fold([root])
-    return run.workshop.ledger.result(root, [])
+    run.workshop.modification?.request(root)
+    const result = await copyTagged(root, () => [], run)
+    return run.workshop.ledger.result(result, [])
   })
 }

@@ -6,7 +6,7 @@ import { failure, step } from './failure.ts'
 import type { CopyOptions, CopyResult } from './options.ts'
 import { runCopy, type Run } from './run.ts'
 import { selectPlatform } from './select-platform.ts'
-import { copyTagged } from './tags.ts'
+import { copyTagged, type PendingTags } from './tags.ts'
 
 /**
  * Copies the graph under a tag or digest of the source, byte for byte, and then tags its root at the destination.
@@ -31,17 +31,21 @@ export async function copy(
     await Promise.allSettled([finding, asking])
     const root = await finding
     const current = await asking
-    refuseImpossible(root, tags, digests, destination)
-    const pending = tags.filter((tag) => current.get(tag) !== root.digest)
-    const isCurrent = tags.length > 0 && pending.length === 0
+    const { modification } = run.workshop
+    modification?.request(root)
+    const pending: PendingTags = (result) => {
+      refuseImpossible(result, tags, digests, destination)
+      return tags.filter((tag) => current.get(tag) !== result.digest)
+    }
+    const isCurrent = modification === undefined && pending(root).length === 0 && tags.length > 0
     if (isCurrent && (options.verify ?? 'root') === 'root') {
       ledger.tell({ type: 'discovered', descriptor: root })
       ledger.tell({ type: 'skipped', descriptor: root, reason: 'tag-current' })
       await step('caller', 'onCopySkipped', reference, () => options.onCopySkipped?.({ descriptor: root }))
-    } else {
-      await copyTagged(root, pending, run)
+      return ledger.result(root, tags)
     }
-    return ledger.result(root, ledger.wasLeftOut(root) ? [] : tags)
+    const result = await copyTagged(root, pending, run)
+    return ledger.result(result, ledger.wasLeftOut(root) ? [] : tags)
   })
 }
 

@@ -8,10 +8,13 @@ import type {
   ExtendedCopyOptions,
   ExtendedCopyResult,
 } from './extended-options.ts'
-import { findRoots, type FoundRoots } from './find-roots.ts'
+import { findRoots, type DigestTag, type FoundRoots } from './find-roots.ts'
+import { dispose } from './disposition.ts'
+import { leaveOut } from './successors.ts'
+import { rootNode } from './reached-node.ts'
 import type { CopyGraphOptions } from './options.ts'
-import { runCopy, type Run } from './run.ts'
-import { copyTagged, tagAll } from './tags.ts'
+import { runCopy, type Folded, type Run } from './run.ts'
+import { copyTagged, tagAll, tagResult, type PendingTags } from './tags.ts'
 
 /**
  * Copies the graph under a tag or digest of the source, and what refers to it: signatures, SBOMs, attestations, with
@@ -36,8 +39,10 @@ export async function extendedCopy(
     await Promise.allSettled([finding, asking])
     const node = await finding
     const current = await asking
-    refuseImpossible(node, tags, digests, destination)
-    const pending = tags.filter((tag) => current.get(tag) !== node.digest)
+    const pending: PendingTags = (result) => {
+      refuseImpossible(result, tags, digests, destination)
+      return tags.filter((tag) => current.get(tag) !== result.digest)
+    }
     return ascent.copy(node, run, { tags, pending })
   })
 }
@@ -55,7 +60,7 @@ export async function extendedCopyGraph(
   refuseUnable(source, options)
   const ascent = new Ascent(options)
   return runCopy(source, destination, { ...options, ...ascent.copyOptions }, (run) =>
-    ascent.copy(node, run, { tags: [], pending: [] }),
+    ascent.copy(node, run, { tags: [], pending: () => [] }),
   )
 }
 
@@ -76,8 +81,7 @@ function refuseUnable(
 
 interface Tags {
   readonly tags: readonly string[]
-  /** Those that do not point at the node yet. */
-  readonly pending: readonly string[]
+  readonly pending: PendingTags
 }
 
 /** One extended copy: what it finds bounds what is followed downwards. */
@@ -107,25 +111,69 @@ class Ascent {
   async copy(node: Descriptor, run: Run, { tags, pending }: Tags): Promise<ExtendedCopyResult> {
     const found = await findRoots(node, run.workshop, this.#options)
     this.#found = found
-    const { roots, digestTags } = found
-    const isAlone = digestTags.size === 0 && roots.every((root) => sameNode(root, node))
-    if (isAlone) await copyTagged(node, pending, run)
-    else {
-      await run.fold(roots)
-      await writeDigestTags(digestTags, run)
-      await tagAll(node, pending, run)
-    }
-    const { ledger } = run.workshop
-    return {
-      ...ledger.result(node, ledger.wasLeftOut(node) ? [] : tags),
-      roots,
-      digestTags: [...digestTags.keys()],
-    }
+    const { roots } = found
+    const { ledger, modification } = run.workshop
+    modification?.request(node)
+    if (modification === undefined) pending(node)
+    const isAlone = found.digestTags.length === 0 && roots.every((root) => sameNode(root, node))
+    const { result, digestTags } = isAlone
+      ? { result: await copyTagged(node, pending, run), digestTags: [] }
+      : await copyAll(node, found, pending, run)
+    return { ...ledger.result(result, ledger.wasLeftOut(node) ? [] : tags), roots, digestTags }
   }
 }
 
-async function writeDigestTags(digestTags: FoundRoots['digestTags'], run: Run): Promise<void> {
-  const current = await currentDigests(run.workshop.destination, [...digestTags.keys()], run)
-  const pending = [...digestTags].filter(([tag, { digest }]) => current.get(tag) !== digest)
-  await Promise.all(pending.map(([tag, tagged]) => tagAll(tagged, [tag], run)))
+/** What the node itself has become is asked of the same fold, which has handled it below one of the roots. */
+async function copyAll(
+  node: Descriptor,
+  found: FoundRoots,
+  pending: PendingTags,
+  run: Run,
+): Promise<{ readonly result: Descriptor; readonly digestTags: readonly string[] }> {
+  const folded = await run.fold(found.roots)
+  const carried = await Promise.all(found.digestTags.map((tag) => carry(tag, folded, run)))
+  const digestTags = carried.filter((tag) => tag !== undefined)
+  await writeDigestTags(digestTags, run)
+  const result = await tagResult(node, await folded.of(node), pending, run)
+  return { result, digestTags: digestTags.map(({ tag }) => tag) }
+}
+
+interface CarriedTag {
+  readonly tag: string
+  readonly descriptor: Descriptor
+}
+
+/** Undefined where the tag is not carried over. */
+async function carry(
+  digestTag: DigestTag,
+  folded: Folded,
+  { workshop }: Run,
+): Promise<CarriedTag | undefined> {
+  const { tag, descriptor, subject } = digestTag
+  const result = await folded.of(subject)
+  const node = rootNode(descriptor)
+  const disposition = await dispose(node, { subject, result }, workshop)
+  if (disposition === 'keep') {
+    await Promise.all([folded.asItIs(subject), folded.asItIs(descriptor)])
+    return { tag, descriptor }
+  }
+  if (disposition === 'drop') {
+    leaveOut(rootNode(subject), descriptor, 'invalidated', workshop)
+    return undefined
+  }
+  const carried = await folded.of(descriptor)
+  if (carried === undefined) return undefined
+  const name = result === undefined ? tag : tag.replace(nameAfter(subject), nameAfter(result))
+  return { tag: name, descriptor: carried }
+}
+
+function nameAfter({ digest }: Descriptor): string {
+  return digest.replace(':', '-')
+}
+
+async function writeDigestTags(digestTags: readonly CarriedTag[], run: Run): Promise<void> {
+  const names = digestTags.map(({ tag }) => tag)
+  const current = await currentDigests(run.workshop.destination, names, run)
+  const pending = digestTags.filter(({ tag, descriptor }) => current.get(tag) !== descriptor.digest)
+  await Promise.all(pending.map(({ tag, descriptor }) => tagAll(descriptor, [tag], run)))
 }

@@ -1,5 +1,6 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Edge } from '../content/manifest-types.ts'
+import type { NodeFilter } from './filter.ts'
 import type { CopyGraphOptions, CopyOptions, CopyResult } from './options.ts'
 
 /** What a copy takes along besides what is under a node. */
@@ -23,6 +24,10 @@ export interface AscentOptions {
    * of whom, `referrers` says. @default false
    */
   readonly digestTags?: boolean | undefined
+  /** Which of the nodes above come along, with what is above them. @default all of them */
+  readonly ascentFilter?: NodeFilter | undefined
+  /** Artifact types of which the node must have a referrer, each, or the copy fails with NOT_FOUND before anything is written. @default none */
+  readonly requiredReferrers?: readonly string[] | undefined
 }
 
 /** How the graph around a node is copied. */

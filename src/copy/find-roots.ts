@@ -6,20 +6,31 @@ import { defaultMaxDepth, SeenNodes } from '../graph/walk.ts'
 import type { Predecessor } from '../targets/target.ts'
 import { findDigestTags, type DigestTags } from './digest-tags.ts'
 import type { AscentOptions } from './extended-options.ts'
+import { abilities } from './filter.ts'
 import { failure, step } from './failure.ts'
 import { rootNode } from './reached-node.ts'
+import { keptBy, leaveOut } from './successors.ts'
 import type { Workshop } from './transfer.ts'
 
 /** What an extended copy takes along with a node. */
 export interface FoundRoots {
-  /** Nothing that was found refers to them, and the node and all that was found is under them. */
+  /** Nothing that was found refers to them, and the node and all that was found is under them, or has a digest tag. */
   readonly roots: readonly Descriptor[]
-  /** The tags that signing tools gave to what was found, each with what it points at. */
-  readonly digestTags: ReadonlyMap<string, Descriptor>
+  /** The tags that are named after digests of what was found. */
+  readonly digestTags: readonly DigestTag[]
   /** Keys of the manifests that contain the node, and were found on the way up. */
   readonly ancestors: ReadonlySet<string>
   /** Keys of the node and of all that was found above it. */
   readonly line: ReadonlySet<string>
+}
+
+/** A tag that is named after a digest. */
+export interface DigestTag {
+  readonly tag: string
+  /** What it points at. */
+  readonly descriptor: Descriptor
+  /** The node that it is named after. */
+  readonly subject: Descriptor
 }
 
 /**
@@ -55,15 +66,18 @@ class RootSearch {
   readonly #below = new Set<string>()
   readonly #line: Set<string>
   readonly #ancestors = new Set<string>()
-  readonly #digestTags = new Map<string, Descriptor>()
+  readonly #digestTags = new Map<string, DigestTag>()
   #allDigestTags: Promise<DigestTags> | undefined
+  /** Artifact types of the referrers of the node. */
+  readonly #types = new Set<string>()
   #nextLevel: Met[] = []
 
   constructor(node: Descriptor, workshop: Workshop, options: AscentOptions) {
     const { referrers = 'all', edges = ['subject'], depth = Infinity } = options
     const { ancestors = 'complete', digestTags = false } = options
     this.#workshop = workshop
-    this.#options = { referrers, edges, depth, ancestors, digestTags }
+    const { ascentFilter = () => true, requiredReferrers = [] } = options
+    this.#options = { referrers, edges, depth, ancestors, digestTags, ascentFilter, requiredReferrers }
     this.#seen = new SeenNodes(workshop.options.maxNodes)
     this.#seen.add(node)
     this.#found = [node]
@@ -79,12 +93,24 @@ class RootSearch {
       this.#nextLevel = []
       await Promise.all(level.map((met) => this.#handle(met, height)))
     }
+    this.#refuseLack()
+  }
+
+  #refuseLack(): void {
+    const [node] = this.#found
+    const lacking = this.#options.requiredReferrers.filter((type) => !this.#types.has(type))
+    if (lacking.length === 0 || node === undefined) return
+    const there = this.#types.size === 0 ? 'it has none' : `it has ${[...this.#types].join(', ')}`
+    const error = new NotFoundError(
+      `there is no referrer of the artifact type ${lacking.join(', ')}: ${there}`,
+    )
+    throw failure('source', 'find the referrers of', rootNode(node), error)
   }
 
   found(): FoundRoots {
     return {
       roots: this.#found.filter((node) => !this.#below.has(nodeKey(node))),
-      digestTags: this.#digestTags,
+      digestTags: [...this.#digestTags.values()],
       ancestors: this.#ancestors,
       line: this.#line,
     }
@@ -103,8 +129,9 @@ class RootSearch {
     const isManifest = source.manifestTypes.isManifest(met.descriptor.mediaType)
     if (this.#options.referrers !== 'all' || !isManifest) return
     const facts = met.facts ?? (await this.#read(met.descriptor))
-    const manifests = successorsOf(facts ?? { contains: [] })
-      .filter((successor) => this.#isFollowed(met, successor))
+    const followed = successorsOf(facts ?? { contains: [] }).filter((to) => this.#isFollowed(met, to))
+    const kept = await keptBy(rootNode(met.descriptor), followed, this.#workshop)
+    const manifests = kept
       .map(({ descriptor }) => descriptor)
       .filter(({ mediaType }) => source.manifestTypes.isManifest(mediaType))
     const unseen = manifests.filter((descriptor) => this.#see(descriptor))
@@ -161,18 +188,29 @@ class RootSearch {
     if (!successors.some((to) => to.edge === edge && to.descriptor.digest === of.digest)) {
       return this.#warn(descriptor, of, 'does not refer to it')
     }
+    if (!(await this.#isWanted({ descriptor, edge }, of))) return
+    if (edge === 'subject' && of.digest === this.#found[0]?.digest) this.#types.add(facts.artifactType ?? '')
     for (const successor of successors) this.#below.add(nodeKey(successor.descriptor))
     // As its successor names it: the same bytes may be named by two media types.
     this.#below.add(nodeKey(of))
     const key = nodeKey(descriptor)
     if (isInLine) this.#line.add(key)
     if (edge === 'contains') this.#ancestors.add(key)
-    if (this.#see(descriptor)) this.#rise({ descriptor, facts, isInLine })
+    if (!this.#see(descriptor)) return
+    this.#found.push(descriptor)
+    this.#nextLevel.push({ descriptor, facts, isInLine })
   }
 
-  #rise(met: Met): void {
-    this.#found.push(met.descriptor)
-    this.#nextLevel.push(met)
+  async #isWanted(
+    { descriptor, edge, tag }: Predecessor & { readonly tag?: string },
+    of: Descriptor,
+  ): Promise<boolean> {
+    const place = { descriptor, edge, tag, parent: of, direction: 'up', path: [], siblings: [] } as const
+    const isWanted = await step('caller', 'ascentFilter', rootNode(descriptor), () =>
+      this.#options.ascentFilter({ ...place, ...abilities(descriptor, this.#workshop) }),
+    )
+    if (!isWanted) leaveOut(rootNode(of), descriptor, 'filter', this.#workshop)
+    return isWanted
   }
 
   async #findDigestTags({ descriptor, isInLine }: Met): Promise<void> {
@@ -180,14 +218,16 @@ class RootSearch {
     if (!digestTags || (referrers !== 'all' && !isInLine)) return
     this.#allDigestTags ??= findDigestTags(this.#workshop)
     const tags = (await this.#allDigestTags).get(descriptor.digest) ?? []
-    await Promise.all(tags.map((tag) => this.#addTagged(tag, isInLine)))
+    await Promise.all(tags.map((tag) => this.#addTagged(tag, descriptor, isInLine)))
   }
 
-  async #addTagged(tag: string, isInLine: boolean): Promise<void> {
+  async #addTagged(tag: string, subject: Descriptor, isInLine: boolean): Promise<void> {
     const { source, lanes } = this.#workshop
     const resolved = await step('source', 'resolve', tag, () => lanes.ask(() => source.resolve(tag)))
-    this.#digestTags.set(tag, resolved)
-    if (this.#see(resolved)) this.#rise({ descriptor: resolved, isInLine })
+    if (!(await this.#isWanted({ descriptor: resolved, edge: 'subject', tag }, subject))) return
+    this.#digestTags.set(tag, { tag, descriptor: resolved, subject })
+    // No root: what it is attached to may have become another one, and that decides whether it is copied.
+    if (this.#see(resolved)) this.#nextLevel.push({ descriptor: resolved, isInLine })
   }
 
   #see(descriptor: Descriptor): boolean {

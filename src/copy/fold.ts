@@ -11,6 +11,8 @@ import { defaultMaxDepth, defaultMaxNodes } from '../graph/walk.ts'
 import type { PushOutcome } from '../targets/target.ts'
 import { failure, step } from './failure.ts'
 import type { ReachedNode } from './reached-node.ts'
+import { becoming } from './disposition.ts'
+import { drop, modifyManifest } from './modified-manifest.ts'
 import { Presence } from './presence.ts'
 import { nodesBelow } from './successors.ts'
 import { leftOut, look, push, settle, transferBlob, type Workshop } from './transfer.ts'
@@ -44,7 +46,7 @@ export class Fold {
   readonly #isHealing: boolean
   readonly #writeRoot: WriteManifest
   readonly #presence: Presence
-  readonly #nodes = new Map<string, Promise<void>>()
+  readonly #nodes = new Map<string, Promise<Descriptor | undefined>>()
   /** By digest and size; true if the bytes are at the destination, false if the caller left them out. */
   readonly #blobs = new Map<string, Promise<boolean>>()
   readonly #missingSubjects = new Set<string>()
@@ -58,16 +60,20 @@ export class Fold {
     this.#presence = new Presence(workshop)
   }
 
-  /** Settles when the node and all under it are at the destination. */
-  async visit(node: ReachedNode): Promise<void> {
-    const key = nodeKey(node.descriptor)
+  /**
+   * Settles when the node and all under it are at the destination, with what the node is there; undefined if it was
+   * left out of what refers to it.
+   */
+  async visit(node: ReachedNode): Promise<Descriptor | undefined> {
+    const key = this.#key(node)
     const known = this.#nodes.get(key) ?? this.#handle(node)
     this.#nodes.set(key, known)
-    await known
+    const result = await known
     if (node.edge !== 'subject' && this.#missingSubjects.has(key)) {
       const error = new NotFoundError(`${node.descriptor.digest} is not in the source`)
       throw failure('source', 'fetch', node, error)
     }
+    return result
   }
 
   /** Settles when nothing of this fold is running any more. */
@@ -78,30 +84,66 @@ export class Fold {
     }
   }
 
-  async #handle(node: ReachedNode): Promise<void> {
+  /** A run that modifies may need a manifest as it is, too. */
+  #key({ descriptor, isOriginal }: ReachedNode): string {
+    const isModifiable = this.#workshop.source.manifestTypes.isManifest(descriptor.mediaType)
+    return isOriginal === true && isModifiable ? `${nodeKey(descriptor)} as it is` : nodeKey(descriptor)
+  }
+
+  async #handle(node: ReachedNode): Promise<Descriptor | undefined> {
     const { descriptor } = node
     const { signal, ledger, source } = this.#workshop
     signal.throwIfAborted()
     this.#refuseExcess(node)
-    ledger.tell({ type: 'discovered', descriptor, ...parentOf(node) })
+    const isToldOf = node.isOriginal === true && this.#nodes.has(nodeKey(descriptor))
+    if (!isToldOf) ledger.tell({ type: 'discovered', descriptor, ...parentOf(node) })
     await Promise.resolve()
     const isManifest = source.manifestTypes.isManifest(descriptor.mediaType)
     this.#refuseDisagreement(node, isManifest)
     try {
-      await (isManifest ? this.#manifest(node) : this.#blob(node))
+      return await (isManifest ? this.#manifest(node) : this.#blob(node))
     } catch (error) {
       if (!this.#isMissingSubject(node, error)) throw error
-      this.#missingSubjects.add(nodeKey(descriptor))
+      this.#missingSubjects.add(this.#key(node))
       ledger.tell({ type: 'skipped', descriptor, reason: 'missing-subject' })
+      return descriptor
     }
   }
 
-  async #manifest(node: ReachedNode): Promise<void> {
-    const { verify = 'root' } = this.#workshop.options
-    const state = this.#isHealing ? 'damaged' : await look(node, this.#workshop)
-    if (state === 'present' && verify === 'root') return settle(node, this.#workshop, 'existed')
+  #manifest(node: ReachedNode): Promise<Descriptor | undefined> {
+    const { modification } = this.#workshop
+    if (modification === undefined || node.isOriginal === true) return this.#unmodified(node)
+    return modifyManifest(node, modification, {
+      workshop: this.#workshop,
+      visit: (at) => this.visit(at),
+      look: (at) => this.#look(at),
+      put: (at, state) => this.#put(at, state),
+      waitFor: (at, below, act) => this.#waitFor(at, below, act),
+    })
+  }
+
+  async #unmodified(node: ReachedNode): Promise<Descriptor> {
+    const { descriptor } = node
+    const state = await this.#look(node)
+    if (state === 'settled') return descriptor
     const isReferrer = await this.#below(node, state === 'absent')
-    if (state === 'present') return isReferrer ? this.#confirm(node) : settle(node, this.#workshop, 'existed')
+    if (state !== 'present') await this.#put(node, state)
+    else if (isReferrer) await this.#confirm(node)
+    else await settle(node, this.#workshop, 'existed')
+    return descriptor
+  }
+
+  /** `'settled'` for a manifest that is there, where that stands for all that it names. */
+  async #look(node: ReachedNode): Promise<'settled' | 'present' | 'absent' | 'damaged'> {
+    const { verify = 'root' } = this.#workshop.options
+    if (this.#isHealing) return 'damaged'
+    const state = await look(node, this.#workshop)
+    if (state !== 'present' || verify !== 'root') return state
+    await settle(node, this.#workshop, 'existed')
+    return 'settled'
+  }
+
+  async #put(node: ReachedNode, state: 'absent' | 'damaged'): Promise<void> {
     if (await leftOut(node, this.#workshop)) return
     const outcome = await this.#write(node, state === 'damaged' ? 'replace' : 'absent')
     await settle(node, this.#workshop, outcome)
@@ -109,13 +151,23 @@ export class Fold {
 
   /** True if the node refers to a subject. */
   async #below(node: ReachedNode, isNew: boolean): Promise<boolean> {
-    const nodes = await nodesBelow(node, this.#workshop, isNew)
-    const key = nodeKey(node.descriptor)
-    const keys = nodes.map(({ descriptor }) => nodeKey(descriptor))
+    const { followed } = await nodesBelow(node, this.#workshop, isNew)
+    await this.#waitFor(node, followed, (below) => this.visit(below))
+    return followed.some(({ edge }) => edge === 'subject')
+  }
+
+  /** Does something with each successor of a node; a node that would wait for itself fails. */
+  async #waitFor<T>(
+    node: ReachedNode,
+    successors: readonly ReachedNode[],
+    act: (below: ReachedNode) => Promise<T>,
+  ): Promise<readonly T[]> {
+    const key = this.#key(node)
+    const keys = successors.map((below) => this.#key(below))
     await step('source', 'copy', node, () => this.#waits.begin(key, keys))
-    await Promise.all(nodes.map((below) => this.visit(below)))
+    const results = await Promise.all(successors.map(act))
     this.#waits.end(key)
-    return nodes.some(({ edge }) => edge === 'subject')
+    return results
   }
 
   /** A destination that keeps lists of referrers itself may have been interrupted between a manifest and its list. */
@@ -150,8 +202,19 @@ export class Fold {
     return push(node, this.#workshop, { existing, contained }, bytes)
   }
 
+  async #blob(node: ReachedNode): Promise<Descriptor | undefined> {
+    const { modification } = this.#workshop
+    if (modification === undefined || node.isOriginal === true) return this.#sendBlob(node)
+    const made = await modification.blob(node)
+    if (made === undefined) return drop(node, 'modifier', this.#workshop)
+    const target = becoming(node, made)
+    if (modification.isStored(made)) await settle(target, this.#workshop, 'copied')
+    else await this.#sendBlob(target)
+    return made
+  }
+
   /** A blob is moved once, whatever media types it is named by. */
-  async #blob(node: ReachedNode): Promise<void> {
+  async #sendBlob(node: ReachedNode): Promise<Descriptor> {
     const { digest, size } = node.descriptor
     const key = `${digest} ${size}`
     const moving = this.#blobs.get(key)
@@ -159,10 +222,11 @@ export class Fold {
       const moved = this.#moveBlob(node)
       this.#blobs.set(key, moved)
       await moved
-      return
+      return node.descriptor
     }
     const reason = (await moving) ? 'same-content' : 'caller'
     this.#workshop.ledger.tell({ type: 'skipped', descriptor: node.descriptor, reason })
+    return node.descriptor
   }
 
   async #moveBlob(node: ReachedNode): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { CopyEvent, NodeEvent, Side, SignalOptions, TargetEvent } from '../events.ts'
 import { failure } from './failure.ts'
-import type { CopyResult, Tally } from './options.ts'
+import type { CopyResult, Invalidated, Tally } from './options.ts'
 
 type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' | 'filtered' }>
 
@@ -9,6 +9,7 @@ type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' 
 export class Ledger {
   readonly #onEvent: SignalOptions['onEvent']
   readonly #outcomes = new Map<string, OutcomeEvent>()
+  readonly #invalidated: Invalidated[] = []
 
   constructor(onEvent: SignalOptions['onEvent']) {
     this.#onEvent = onEvent
@@ -17,6 +18,11 @@ export class Ledger {
   tell(event: NodeEvent): void {
     if (isOutcome(event)) this.#outcomes.set(nodeKey(event.descriptor), event)
     this.#pass(event)
+  }
+
+  /** Once for each manifest. */
+  invalidate(invalidated: Invalidated): void {
+    this.#invalidated.push(invalidated)
   }
 
   /** What a target tells, with its side. */
@@ -44,6 +50,7 @@ export class Ledger {
       mounted: this.#tally('mounted'),
       skipped: this.#tally('skipped'),
       filtered: this.#tally('filtered'),
+      invalidated: this.#invalidated,
     }
   }
 
@@ -59,7 +66,7 @@ export class Ledger {
     const sizes = this.#outcomes
       .values()
       .filter((event) => event.type === type)
-      .map(({ descriptor }) => descriptor.size)
+      .map((event) => (('result' in event && event.result) || event.descriptor).size)
       .toArray()
     return { nodes: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) }
   }

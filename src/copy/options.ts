@@ -2,6 +2,8 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { ManifestTypes, Successor } from '../content/manifest-types.ts'
 import type { Platform } from '../content/platform.ts'
 import type { SignalOptions } from '../events.ts'
+import type { FilterRule } from './filter.ts'
+import type { Modifier } from './modifiers/modifier.ts'
 import type { Source } from '../targets/target.ts'
 
 /** What a function of the caller's is told of a node. */
@@ -26,6 +28,24 @@ export interface RootState {
   readonly root: Descriptor
   /** The source, read through what the copy has in memory. */
   readonly source: Source
+}
+
+/** What becomes of a manifest that says something of a node which has become another one. */
+export type Disposition = 'drop' | 'keep' | 'repoint'
+
+/** A manifest whose subject has become another one. */
+export interface InvalidatedState {
+  readonly descriptor: Descriptor
+  readonly artifactType: string | undefined
+  /** As it was. */
+  readonly subject: Descriptor
+}
+
+/** A manifest whose subject has become another one, and what became of it. */
+export interface Invalidated extends InvalidatedState {
+  readonly disposition: Disposition
+  /** For people. */
+  readonly reason: string
 }
 
 /** How a graph is copied. What a function of the caller's throws fails the copy, as the `cause` of a COPY error. */
@@ -66,6 +86,17 @@ export interface CopyGraphOptions extends SignalOptions {
   readonly onMounted?: ((state: NodeState) => Promise<void> | void) | undefined
   /** Repositories in the destination's registry that may have a blob, in order; those of one registry are tried without being named. */
   readonly mountFrom?: ((state: NodeState) => Promise<readonly string[]> | readonly string[]) | undefined
+  /** Which nodes below a root are copied, and what becomes of the manifests above the others. @default all of them */
+  readonly filter?: FilterRule | undefined
+  /** What nodes become on the way, in this order. @default they stay as they are, byte for byte */
+  readonly modifiers?: readonly Modifier[] | undefined
+  /**
+   * What becomes of a manifest whose subject has become another one, such as a signature, which says something of the old
+   * digest: `'drop'` leaves it out, `'keep'` copies it as it is and the old subject with it, `'repoint'` makes it refer to
+   * the new one. The result names each. @default 'drop'
+   */
+  readonly invalidated?:
+    Disposition | ((state: InvalidatedState) => Disposition | Promise<Disposition>) | undefined
   /** Chooses what of a manifest is followed. The manifest itself stays as it is. @default all that it refers to */
   readonly findSuccessors?:
     ((state: SuccessorsState) => Promise<readonly Successor[]> | readonly Successor[]) | undefined
@@ -102,4 +133,6 @@ export interface CopyResult {
   readonly skipped: Tally
   /** Left out on purpose, for a `FilterReason`. */
   readonly filtered: Tally
+  /** What says something of a node that has become another one. */
+  readonly invalidated: readonly Invalidated[]
 }

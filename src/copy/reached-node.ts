@@ -12,6 +12,10 @@ export interface ReachedNode {
   readonly depth: number
   /** The config of an image that the destination does not have: new as its image is new, so nobody needs to ask. */
   readonly isNewConfig?: boolean
+  /** Nothing is modified from here on. */
+  readonly isOriginal?: boolean
+  /** What the source has in its place, where `descriptor` is what became of it. */
+  readonly original?: Descriptor
 }
 
 /** The root of a copy. */

@@ -6,6 +6,7 @@ import { CachedSource } from './cached-source.ts'
 import { Fold, type FoldOptions } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { Ledger } from './ledger.ts'
+import { Modification } from './modification.ts'
 import type { CopyGraphOptions } from './options.ts'
 import { rootNode } from './reached-node.ts'
 import type { Workshop } from './transfer.ts'
@@ -16,7 +17,15 @@ export interface Run {
   /** The options for every call of the source. */
   readonly atSource: SignalOptions
   /** Copies roots and what is under them, each node once. */
-  readonly fold: (roots: readonly Descriptor[], options?: FoldOptions) => Promise<void>
+  readonly fold: (roots: readonly Descriptor[], options?: FoldOptions) => Promise<Folded>
+}
+
+/** What has been copied, and what is copied besides. */
+export interface Folded {
+  /** What a node is at the destination, where it then is with all under it; undefined if it was left out. */
+  of(node: Descriptor): Promise<Descriptor | undefined>
+  /** Copies a node and all under it without modifying anything. */
+  asItIs(node: Descriptor): Promise<void>
 }
 
 /**
@@ -40,7 +49,17 @@ export async function runCopy<T>(
   const fold: Run['fold'] = async (roots, foldOptions) => {
     const started = new Fold(run.workshop, foldOptions)
     folds.push(started)
-    await Promise.all(roots.map((root) => started.visit(rootNode(root))))
+    const visit = (node: Descriptor, isOriginal: boolean): Promise<Descriptor | undefined> =>
+      started.visit({ ...rootNode(node), ...(isOriginal && { isOriginal }) })
+    // What is healed has become what it is already.
+    const isHealing = foldOptions?.isHealing === true
+    await Promise.all(roots.map((root) => visit(root, isHealing)))
+    return {
+      of: (node) => visit(node, isHealing),
+      async asItIs(node) {
+        await visit(node, true)
+      },
+    }
   }
   try {
     await destination.prepare?.(run.workshop.atDestination)
@@ -66,7 +85,7 @@ function makeRun(
   const atSource = { signal, onEvent: ledger.side('source') }
   const atDestination = { signal, onEvent: ledger.side('destination') }
   const cached = new CachedSource(source, { ...atSource, maxMetadataBytes, manifestTypes })
-  const workshop = {
+  const workshop: Workshop = {
     original: source,
     source: cached,
     destination,
@@ -76,5 +95,8 @@ function makeRun(
     signal,
     atDestination,
   }
-  return { workshop, atSource }
+  const { modifiers = [], filter } = options
+  const isModifying = modifiers.length > 0 || filter?.parents === 'rewrite'
+  if (!isModifying) return { workshop, atSource }
+  return { workshop: { ...workshop, modification: new Modification(workshop, modifiers) }, atSource }
 }

@@ -1,21 +1,26 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import { readAll } from '../content/verify.ts'
-import { saysContentIsMissing } from '../errors.ts'
-import { step } from './failure.ts'
+import { saysContentIsMissing, UnsupportedError } from '../errors.ts'
+import { failure, step } from './failure.ts'
 import type { WriteManifest } from './fold.ts'
 import { rootNode, type ReachedNode } from './reached-node.ts'
 import type { Run } from './run.ts'
 import { send } from './transfer.ts'
 
+/** The tags that a root is to have and has not yet, asked when it is known what the root is. */
+export type PendingTags = (root: Descriptor) => readonly string[]
+
 /**
  * Copies what is under a root, and writes its tags when everything is there: the root goes over with the first tag in
  * one request where the destination can do that, the other tags follow. A root that was left out is not tagged.
+ * The result is what the root is at the destination.
  */
-export async function copyTagged(root: Descriptor, tags: readonly string[], run: Run): Promise<void> {
-  const [first] = tags
-  if (first === undefined || run.workshop.destination.pushReference === undefined) {
-    await run.fold([root])
-    return tagAll(root, tags, run)
+export async function copyTagged(root: Descriptor, pending: PendingTags, run: Run): Promise<Descriptor> {
+  const { destination, modification } = run.workshop
+  const [first, ...others] = pending(root)
+  if (first === undefined || destination.pushReference === undefined || modification !== undefined) {
+    const folded = await run.fold([root])
+    return tagResult(root, await folded.of(root), pending, run)
   }
   const written: string[] = []
   const writeRoot: WriteManifest = async (node, bytes) => {
@@ -24,7 +29,23 @@ export async function copyTagged(root: Descriptor, tags: readonly string[], run:
     return 'copied'
   }
   await run.fold([root], { writeRoot })
-  await tagAll(root, tags.slice(written.length), run)
+  await tagAll(root, written.length > 0 ? others : [first, ...others], run)
+  return root
+}
+
+/** Tags what a root has become. Error: UNSUPPORTED if it was removed. */
+export async function tagResult(
+  root: Descriptor,
+  result: Descriptor | undefined,
+  pending: PendingTags,
+  run: Run,
+): Promise<Descriptor> {
+  if (result === undefined) {
+    const error = new UnsupportedError('the node that was asked for was left out: nothing can be tagged')
+    throw failure('caller', 'copy', rootNode(root), error)
+  }
+  if (!run.workshop.ledger.wasLeftOut(root)) await tagAll(result, pending(result), run)
+  return result
 }
 
 async function pushTagged(

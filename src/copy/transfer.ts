@@ -7,6 +7,7 @@ import type { Destination, PushOptions, PushOutcome, Source } from '../targets/t
 import type { CachedSource } from './cached-source.ts'
 import { failure, step } from './failure.ts'
 import type { Lanes } from './lanes.ts'
+import type { Modification } from './modification.ts'
 import type { Ledger } from './ledger.ts'
 import { nodeState, type ReachedNode } from './reached-node.ts'
 import type { CopyGraphOptions } from './options.ts'
@@ -25,6 +26,8 @@ export interface Workshop {
   readonly signal: AbortSignal
   /** The options for every call of the destination. */
   readonly atDestination: SignalOptions
+  /** Where nodes may become others; undefined for a copy byte for byte. */
+  readonly modification?: Modification | undefined
 }
 
 /** Moves a blob that was decided to be moved; false if the caller leaves it out. */
@@ -110,20 +113,25 @@ export async function settle(
   { options, ledger }: Workshop,
   outcome: PushOutcome,
 ): Promise<void> {
-  const { descriptor } = node
+  const told = toldOf(node)
   switch (outcome) {
     case 'copied':
-      ledger.tell({ type: 'copied', descriptor })
+      ledger.tell({ type: 'copied', ...told })
       return step('caller', 'postCopy', node, () => options.postCopy?.(nodeState(node)))
     case 'mounted':
-      ledger.tell({ type: 'mounted', descriptor })
+      ledger.tell({ type: 'mounted', ...told })
       return step('caller', 'onMounted', node, () => options.onMounted?.(nodeState(node)))
     case 'existed':
-      ledger.tell({ type: 'skipped', descriptor, reason: 'exists' })
+      ledger.tell({ type: 'skipped', ...told, reason: 'exists' })
       return step('caller', 'onCopySkipped', node, () => options.onCopySkipped?.(nodeState(node)))
     default:
       return outcome satisfies never
   }
+}
+
+/** A node that has become another one is told under its old name, with the new one beside it. */
+function toldOf({ descriptor, original }: ReachedNode): { descriptor: Descriptor; result?: Descriptor } {
+  return original === undefined ? { descriptor } : { descriptor: original, result: descriptor }
 }
 
 /**

@@ -26,6 +26,8 @@ export interface NodeSpec {
   readonly annotations?: Annotations
   /** Stands in the entry of the parent. */
   readonly platform?: Platform
+  /** Fields that the entry in the parent has besides. */
+  readonly entry?: Pick<Descriptor, 'annotations' | 'artifactType'>
   readonly mediaType?: string
   /** Of a blob. @default its name */
   readonly bytes?: Uint8Array
@@ -105,11 +107,17 @@ const documentTypes = {
 
 function describe(
   kind: NonNullable<NodeSpec['kind']>,
-  { mediaType = documentTypes[kind], platform }: NodeSpec,
+  { mediaType = documentTypes[kind], platform, entry }: NodeSpec,
   bytes: Uint8Array,
   algorithm: DigestAlgorithm,
 ): Descriptor {
-  return { mediaType, digest: digestOf(bytes, algorithm), size: bytes.length, ...(platform && { platform }) }
+  return {
+    mediaType,
+    digest: digestOf(bytes, algorithm),
+    size: bytes.length,
+    ...(platform && { platform }),
+    ...entry,
+  }
 }
 
 function document(

@@ -1,0 +1,169 @@
+import type { Content } from '../content/content.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import { digestOf, parseDigest } from '../content/digest.ts'
+import { stoppable, tap, verify } from '../content/verify.ts'
+import { UnsupportedError } from '../errors.ts'
+import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
+import { failure, step } from './failure.ts'
+import type { BlobNode, JsonObject, ManifestNode, Modifier } from './modifiers/modifier.ts'
+import { pathTo, type ReachedNode } from './reached-node.ts'
+import { leaveOut } from './successors.ts'
+import type { Workshop } from './transfer.ts'
+
+/** Applies the modifiers of one copy to its nodes, each once. */
+export class Modification {
+  readonly #workshop: Workshop
+  readonly #modifiers: readonly Modifier[]
+  readonly #blobs = new Map<string, Promise<Descriptor | undefined>>()
+  /** Keys of what modifiers have stored at the destination. */
+  readonly #stored = new Set<string>()
+  #requested: string | undefined
+
+  constructor(workshop: Workshop, modifiers: readonly Modifier[]) {
+    this.#workshop = workshop
+    this.#modifiers = modifiers
+  }
+
+  /** Names the node that the copy was asked for. */
+  request(node: Descriptor): void {
+    this.#requested = nodeKey(node)
+  }
+
+  isRequested(node: Descriptor): boolean {
+    return this.#requested === nodeKey(node)
+  }
+
+  /** True for content that a modifier has brought to the destination. */
+  isStored(descriptor: Descriptor): boolean {
+    return this.#stored.has(nodeKey(descriptor))
+  }
+
+  /** What a blob has become; undefined if it was removed. */
+  blob(node: ReachedNode): Promise<Descriptor | undefined> {
+    const key = nodeKey(node.descriptor)
+    const known = this.#blobs.get(key) ?? this.#modifyBlob(node)
+    this.#blobs.set(key, known)
+    return known
+  }
+
+  /** What a manifest has become, now that its successors have; undefined if it was removed. */
+  async manifest(node: ReachedNode, bytes: Uint8Array, mapping: Mapping): Promise<Descriptor | undefined> {
+    const before = parseDocument(bytes)
+    let document = mapDocument(before, mapping)
+    let { mediaType } = node.descriptor
+    for (const modifier of this.#modifiers) {
+      const change = await this.#apply(modifier, node, this.#manifestNode(node, document, mediaType))
+      if (change === 'keep') continue
+      if (change === 'remove') return undefined
+      if (!('document' in change)) throw misuse(modifier, node, 'content for a manifest')
+      document = change.document
+      mediaType = change.mediaType ?? mediaType
+    }
+    const isSame = mediaType === node.descriptor.mediaType && isSameDocument(document, before)
+    return isSame ? node.descriptor : this.#finish(node, document, mediaType)
+  }
+
+  async #modifyBlob(node: ReachedNode): Promise<Descriptor | undefined> {
+    const { descriptor, edge } = node
+    const original = this.#fetch(descriptor)
+    let content = original
+    let { mediaType } = descriptor
+    for (const modifier of this.#modifiers) {
+      const at = { ...descriptor, mediaType }
+      const blob: BlobNode = { kind: 'blob', descriptor: at, edge, path: pathTo(node), content }
+      const change = await this.#apply(modifier, node, blob)
+      if (change === 'keep') continue
+      if (change === 'remove') return this.#removed(node)
+      if (!('content' in change)) throw misuse(modifier, node, 'a document for a blob')
+      content = change.content
+      mediaType = change.mediaType
+    }
+    if (content === original) return { ...descriptor, mediaType }
+    const result = await this.#ingest(node, content, mediaType)
+    if (node.parent !== undefined) {
+      this.#workshop.ledger.tell({ type: 'discovered', descriptor, parent: node.parent.descriptor })
+      this.#workshop.ledger.tell({ type: 'copied', descriptor, result })
+    }
+    return result
+  }
+
+  #removed({ parent, descriptor }: ReachedNode): undefined {
+    if (parent !== undefined) leaveOut(parent, descriptor, 'modifier', this.#workshop)
+    return undefined
+  }
+
+  #apply(
+    modifier: Modifier,
+    node: ReachedNode,
+    given: ManifestNode | BlobNode,
+  ): Promise<Awaited<ReturnType<Modifier['apply']>>> {
+    this.#workshop.signal.throwIfAborted()
+    return step('caller', `modifier ${modifier.id}`, node, () => modifier.apply(given))
+  }
+
+  #manifestNode(node: ReachedNode, document: JsonObject, mediaType: string): ManifestNode {
+    const { source, lanes } = this.#workshop
+    return {
+      kind: 'manifest',
+      descriptor: node.descriptor,
+      edge: node.edge,
+      path: pathTo(node),
+      mediaType,
+      document: structuredClone(document),
+      read: (descriptor) => lanes.ask(() => source.read(descriptor)),
+      fetch: (descriptor) => this.#fetch(descriptor),
+      make: (bytes, type) => this.#make(node, bytes, type),
+      ingest: (content, type) => this.#ingest(node, content, type),
+    }
+  }
+
+  /** With the algorithm of the node's own digest. */
+  #make(node: ReachedNode, bytes: Uint8Array, mediaType: string): Descriptor {
+    const { algorithm } = parseDigest(node.descriptor.digest)
+    const descriptor = { mediaType, digest: digestOf(bytes, algorithm), size: bytes.length }
+    this.#workshop.source.keep(descriptor, bytes)
+    return descriptor
+  }
+
+  #fetch(descriptor: Descriptor): Content {
+    const { source } = this.#workshop
+    return stoppable((signal) => verify(source.fetch(descriptor, { signal }), descriptor))
+  }
+
+  async #ingest(node: ReachedNode, content: Content, mediaType: string): Promise<Descriptor> {
+    const { lanes, ledger, destination, atDestination } = this.#workshop
+    const { descriptor } = node
+    const watched = tap(content, (chunk) =>
+      ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
+    )
+    const made = await step('destination', 'ingest what became of', node, () =>
+      lanes.transfer(descriptor, async () => {
+        if (destination.ingest !== undefined) return destination.ingest(watched, mediaType, atDestination)
+        throw new UnsupportedError('it takes only content whose digest is known: it has no ingest')
+      }),
+    )
+    this.#stored.add(nodeKey(made))
+    return made
+  }
+
+  /** Bytes that no reader would take are refused before anything is sent. */
+  #finish(node: ReachedNode, document: JsonObject, mediaType: string): Descriptor {
+    const { source } = this.#workshop
+    try {
+      const bytes = formatDocument(document)
+      const descriptor = this.#make(node, bytes, mediaType)
+      source.parse(descriptor, bytes)
+      return descriptor
+    } catch (error) {
+      throw failure('caller', 'modifiers', node, error)
+    }
+  }
+}
+
+function isSameDocument(a: JsonObject, b: JsonObject): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function misuse({ id }: Modifier, node: ReachedNode, what: string): Error {
+  return failure('caller', `modifier ${id}`, node, new TypeError(`it returned ${what}`))
+}

@@ -1,0 +1,100 @@
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import type { FilterReason } from '../events.ts'
+import { becoming, disposeOf } from './disposition.ts'
+import type { Mapping } from './document.ts'
+import { step } from './failure.ts'
+import type { Modification } from './modification.ts'
+import type { ReachedNode } from './reached-node.ts'
+import { nodesBelow, type Below } from './successors.ts'
+import { settle, type Workshop } from './transfer.ts'
+
+/** What a manifest that is modified needs of the fold that it is in. */
+export interface Folding {
+  readonly workshop: Workshop
+  readonly visit: (node: ReachedNode) => Promise<Descriptor | undefined>
+  readonly look: (node: ReachedNode) => Promise<'settled' | 'present' | 'absent' | 'damaged'>
+  readonly put: (node: ReachedNode, state: 'absent' | 'damaged') => Promise<void>
+  /** Does something with each successor; a node that would wait for itself fails. */
+  readonly waitFor: <T>(
+    node: ReachedNode,
+    successors: readonly ReachedNode[],
+    act: (below: ReachedNode) => Promise<T>,
+  ) => Promise<readonly T[]>
+}
+
+/**
+ * Brings what a manifest becomes to the destination: its successors first; then it can be said what it is, and of the
+ * blobs only those that it then names are sent. The result is undefined if it is left out.
+ */
+export async function modifyManifest(
+  node: ReachedNode,
+  modification: Modification,
+  folding: Folding,
+): Promise<Descriptor | undefined> {
+  const { workshop } = folding
+  const { source, lanes } = workshop
+  const below = await nodesBelow(node, workshop, false)
+  const mapping = await visitBelow(node, below, modification, folding)
+  const disposition = await disposeOf(node, below, mapping, workshop)
+  if (disposition === 'keep') return folding.visit({ ...node, isOriginal: true })
+  if (disposition === 'drop') return drop(node, 'invalidated', workshop)
+  const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
+  const made = await modification.manifest(node, bytes, mapping)
+  if (made === undefined) return drop(node, 'modifier', workshop)
+  const target = becoming(node, made)
+  const state = await folding.look(target)
+  if (state === 'settled') return made
+  const done = { below, mapping, isNew: state === 'absent' }
+  await sendMissing(target, done, modification, folding)
+  if (state === 'present') await settle(target, workshop, 'existed')
+  else await folding.put(target, state)
+  return made
+}
+
+/** Tells that a node is left out. */
+export function drop({ descriptor }: ReachedNode, reason: FilterReason, { ledger }: Workshop): undefined {
+  ledger.tell({ type: 'filtered', descriptor, reason })
+  return undefined
+}
+
+/** What each successor has become. Of the blobs, only those that are made anew are sent now. */
+async function visitBelow(
+  node: ReachedNode,
+  { followed, removed }: Below,
+  modification: Modification,
+  { workshop, visit, waitFor }: Folding,
+): Promise<Mapping> {
+  const { manifestTypes } = workshop.source
+  const results = await waitFor(node, followed, (below) =>
+    manifestTypes.isManifest(below.descriptor.mediaType) ? visit(below) : modification.blob(below),
+  )
+  const mapping = new Map(followed.map(({ descriptor }, index) => [nodeKey(descriptor), results[index]]))
+  for (const descriptor of removed) mapping.set(nodeKey(descriptor), undefined)
+  return mapping
+}
+
+interface Done {
+  readonly below: Below
+  readonly mapping: Mapping
+  /** The destination does not have the manifest. */
+  readonly isNew: boolean
+}
+
+/** What a manifest names now, and is neither there already nor to be left out. */
+async function sendMissing(
+  target: ReachedNode,
+  { below, mapping, isNew }: Done,
+  modification: Modification,
+  { workshop, visit }: Folding,
+): Promise<void> {
+  const { manifestTypes } = workshop.source
+  const results = [...mapping.values()].filter((result) => result !== undefined)
+  const manifests = results.filter(({ mediaType }) => manifestTypes.isManifest(mediaType))
+  const there = new Set([...manifests, ...below.left].map(nodeKey))
+  const { followed } = await nodesBelow(target, workshop, isNew)
+  await Promise.all(
+    followed
+      .filter(({ descriptor }) => !there.has(nodeKey(descriptor)) && !modification.isStored(descriptor))
+      .map(visit),
+  )
+}
