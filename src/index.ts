@@ -29,6 +29,8 @@ export {
   parsePlatformPattern,
 } from './copy/filters.ts'
 export type { AnnotationPlace, PlatformPattern } from './copy/filters.ts'
+export { createModifierMemory } from './copy/modifiers/modifier-memory.ts'
+export type { ModifierMemory } from './copy/modifiers/modifier-memory.ts'
 export { descriptorJson } from './copy/modifiers/modifier.ts'
 export type {
   BlobNode,

@@ -19,6 +19,7 @@ const names = {
     'manifestsOnly',
     'not',
     'parsePlatformPattern',
+    'createModifierMemory',
     'descriptorJson',
     'selectPlatform',
     'buildGraph',

@@ -208,7 +208,8 @@ export class Fold {
     const made = await modification.blob(node)
     if (made === undefined) return drop(node, 'modifier', this.#workshop)
     const target = becoming(node, made)
-    if (modification.isStored(made)) await settle(target, this.#workshop, 'copied')
+    const stored = modification.storedAs(made)
+    if (stored !== undefined) await settle(target, this.#workshop, stored)
     else await this.#sendBlob(target)
     return made
   }

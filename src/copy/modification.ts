@@ -3,6 +3,7 @@ import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { digestOf, parseDigest } from '../content/digest.ts'
 import { stoppable, tap, verify } from '../content/verify.ts'
 import { UnsupportedError } from '../errors.ts'
+import { recall, remember } from './blob-memory.ts'
 import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
 import { failure, step } from './failure.ts'
 import type { BlobNode, JsonObject, ManifestNode, Modifier } from './modifiers/modifier.ts'
@@ -15,8 +16,8 @@ export class Modification {
   readonly #workshop: Workshop
   readonly #modifiers: readonly Modifier[]
   readonly #blobs = new Map<string, Promise<Descriptor | undefined>>()
-  /** Keys of what modifiers have stored at the destination. */
-  readonly #stored = new Set<string>()
+  /** What modifiers have brought to the destination, or had brought there before, by its key. */
+  readonly #stored = new Map<string, 'copied' | 'existed'>()
   #requested: string | undefined
 
   constructor(workshop: Workshop, modifiers: readonly Modifier[]) {
@@ -33,9 +34,9 @@ export class Modification {
     return this.#requested === nodeKey(node)
   }
 
-  /** True for content that a modifier has brought to the destination. */
-  isStored(descriptor: Descriptor): boolean {
-    return this.#stored.has(nodeKey(descriptor))
+  /** For content that a modifier has brought to the destination, now or in another run. */
+  storedAs(descriptor: Descriptor): 'copied' | 'existed' | undefined {
+    return this.#stored.get(nodeKey(descriptor))
   }
 
   /** What a blob has become; undefined if it was removed. */
@@ -51,20 +52,23 @@ export class Modification {
     const before = parseDocument(bytes)
     let document = mapDocument(before, mapping)
     let { mediaType } = node.descriptor
+    const isSame = (): boolean => mediaType === node.descriptor.mediaType && isSameDocument(document, before)
     for (const modifier of this.#modifiers) {
-      const change = await this.#apply(modifier, node, this.#manifestNode(node, document, mediaType))
+      const given = this.#manifestNode(node, { document, mediaType, isChanged: () => !isSame() })
+      const change = await this.#apply(modifier, node, given)
       if (change === 'keep') continue
       if (change === 'remove') return undefined
       if (!('document' in change)) throw misuse(modifier, node, 'content for a manifest')
       document = change.document
       mediaType = change.mediaType ?? mediaType
     }
-    const isSame = mediaType === node.descriptor.mediaType && isSameDocument(document, before)
-    return isSame ? node.descriptor : this.#finish(node, document, mediaType)
+    return isSame() ? node.descriptor : this.#finish(node, document, mediaType)
   }
 
   async #modifyBlob(node: ReachedNode): Promise<Descriptor | undefined> {
     const { descriptor, edge } = node
+    const remembered = await recall(node, this.#modifiers, this.#workshop)
+    if (remembered !== undefined) return this.#tellStored(node, remembered, 'existed')
     const original = this.#fetch(descriptor)
     let content = original
     let { mediaType } = descriptor
@@ -80,10 +84,22 @@ export class Modification {
     }
     if (content === original) return { ...descriptor, mediaType }
     const result = await this.#ingest(node, content, mediaType)
-    if (node.parent !== undefined) {
-      this.#workshop.ledger.tell({ type: 'discovered', descriptor, parent: node.parent.descriptor })
-      this.#workshop.ledger.tell({ type: 'copied', descriptor, result })
-    }
+    await remember(node, result, this.#modifiers, this.#workshop)
+    return this.#tellStored(node, result, 'copied')
+  }
+
+  /** Of a root, the fold tells. */
+  #tellStored(
+    { descriptor, parent }: ReachedNode,
+    result: Descriptor,
+    outcome: 'copied' | 'existed',
+  ): Descriptor {
+    this.#stored.set(nodeKey(result), outcome)
+    if (parent === undefined) return result
+    const { ledger } = this.#workshop
+    ledger.tell({ type: 'discovered', descriptor, parent: parent.descriptor })
+    if (outcome === 'copied') ledger.tell({ type: 'copied', descriptor, result })
+    else ledger.tell({ type: 'skipped', descriptor, result, reason: 'exists' })
     return result
   }
 
@@ -101,15 +117,19 @@ export class Modification {
     return step('caller', `modifier ${modifier.id}`, node, () => modifier.apply(given))
   }
 
-  #manifestNode(node: ReachedNode, document: JsonObject, mediaType: string): ManifestNode {
+  #manifestNode(node: ReachedNode, { document, mediaType, isChanged }: Manifest): ManifestNode {
     const { source, lanes } = this.#workshop
     return {
       kind: 'manifest',
       descriptor: node.descriptor,
       edge: node.edge,
       path: pathTo(node),
+      isRequested: this.isRequested(node.descriptor),
       mediaType,
       document: structuredClone(document),
+      get isChanged() {
+        return isChanged()
+      },
       read: (descriptor) => lanes.ask(() => source.read(descriptor)),
       fetch: (descriptor) => this.#fetch(descriptor),
       make: (bytes, type) => this.#make(node, bytes, type),
@@ -142,7 +162,7 @@ export class Modification {
         throw new UnsupportedError('it takes only content whose digest is known: it has no ingest')
       }),
     )
-    this.#stored.add(nodeKey(made))
+    this.#stored.set(nodeKey(made), 'copied')
     return made
   }
 
@@ -158,6 +178,13 @@ export class Modification {
       throw failure('caller', 'modifiers', node, error)
     }
   }
+}
+
+/** A manifest between two modifiers. */
+interface Manifest {
+  readonly document: JsonObject
+  readonly mediaType: string
+  readonly isChanged: () => boolean
 }
 
 function isSameDocument(a: JsonObject, b: JsonObject): boolean {

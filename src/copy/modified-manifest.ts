@@ -94,7 +94,10 @@ async function sendMissing(
   const { followed } = await nodesBelow(target, workshop, isNew)
   await Promise.all(
     followed
-      .filter(({ descriptor }) => !there.has(nodeKey(descriptor)) && !modification.isStored(descriptor))
+      .filter(
+        ({ descriptor }) =>
+          !there.has(nodeKey(descriptor)) && modification.storedAs(descriptor) === undefined,
+      )
       .map(visit),
   )
 }

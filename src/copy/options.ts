@@ -3,6 +3,7 @@ import type { ManifestTypes, Successor } from '../content/manifest-types.ts'
 import type { Platform } from '../content/platform.ts'
 import type { SignalOptions } from '../events.ts'
 import type { FilterRule } from './filter.ts'
+import type { ModifierMemory } from './modifiers/modifier-memory.ts'
 import type { Modifier } from './modifiers/modifier.ts'
 import type { Source } from '../targets/target.ts'
 
@@ -90,6 +91,8 @@ export interface CopyGraphOptions extends SignalOptions {
   readonly filter?: FilterRule | undefined
   /** What nodes become on the way, in this order. @default they stay as they are, byte for byte */
   readonly modifiers?: readonly Modifier[] | undefined
+  /** Where is kept what blobs have become, so that another run need not make it again. @default nothing is kept */
+  readonly modifierMemory?: ModifierMemory | undefined
   /**
    * What becomes of a manifest whose subject has become another one, such as a signature, which says something of the old
    * digest: `'drop'` leaves it out, `'keep'` copies it as it is and the old subject with it, `'repoint'` makes it refer to

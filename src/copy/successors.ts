@@ -106,7 +106,8 @@ function isFollowed(node: ReachedNode, { descriptor }: Successor, workshop: Work
   const { foreignLayers = 'skip' } = workshop.options
   if (foreignLayers === 'copy' || !isForeignLayer(descriptor.mediaType)) return true
   if (foreignLayers === 'error') throw foreignLayer(node, descriptor)
-  leaveOut(node, descriptor, 'foreign-layer', workshop)
+  // Under what its manifest was, it has been told of; a modifier may only have given it another media type.
+  if (node.original === undefined) leaveOut(node, descriptor, 'foreign-layer', workshop)
   return false
 }
 

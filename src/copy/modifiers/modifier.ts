@@ -26,10 +26,14 @@ interface ModifiedNode {
 /** A manifest whose successors have been modified already. */
 export interface ManifestNode extends ModifiedNode {
   readonly kind: 'manifest'
+  /** Whether the copy was asked for this node: of an extended copy that need not be a root. */
+  readonly isRequested: boolean
   /** Its media type now: a modifier before may have changed it. */
   readonly mediaType: string
   /** The document, which names the successors as they are at the destination. A copy: it may be changed. */
   readonly document: JsonObject
+  /** Whether it is another manifest by now than in the source, through what is below it or a modifier before. */
+  readonly isChanged: boolean
   /** All of a blob or manifest that the document names, verified. Errors: as `fetch`; SIZE_EXCEEDS_LIMIT beyond 4 MiB. */
   read(descriptor: Descriptor): Promise<Uint8Array>
   /** The content of a blob that the document names. */
