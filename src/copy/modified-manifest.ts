@@ -91,13 +91,19 @@ async function sendMissing(
   const results = [...mapping.values()].filter((result) => result !== undefined)
   const manifests = results.filter(({ mediaType }) => manifestTypes.isManifest(mediaType))
   const there = new Set([...manifests, ...below.left].map(nodeKey))
+  // Under another media type it is left out all the same.
+  const wanted = new Set(results.map(contentKey))
+  const left = new Set(below.left.map(contentKey).filter((key) => !wanted.has(key)))
   const { followed } = await nodesBelow(target, workshop, isNew)
-  await Promise.all(
-    followed
-      .filter(
-        ({ descriptor }) =>
-          !there.has(nodeKey(descriptor)) && modification.storedAs(descriptor) === undefined,
-      )
-      .map(visit),
+  const missing = followed.filter(
+    ({ descriptor }) =>
+      !there.has(nodeKey(descriptor)) &&
+      !left.has(contentKey(descriptor)) &&
+      modification.storedAs(descriptor) === undefined,
   )
+  await Promise.all(missing.map(visit))
+}
+
+function contentKey({ digest, size }: Descriptor): string {
+  return `${digest} ${size}`
 }
