@@ -67,7 +67,10 @@ export const imageConfig = {
     OnBuild: null,
     ArgsEscaped: true,
   },
-  rootfs: { type: 'layers', diff_ids: [`sha256:${'0'.repeat(64)}`] },
+  rootfs: {
+    type: 'layers',
+    diff_ids: ['sha256:0000000000000000000000000000000000000000000000000000000000000000'],
+  },
   history: [{ created: '2019-01-01T00:00:00Z', created_by: 'ADD <file> & more' }, { created_by: 'RUN it' }],
   'moby.buildkit.buildinfo.v1': 'e30=',
-}
+} as const
