@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import { copyGraph } from '../../../src/copy/copy-graph.ts'
 import { extendedCopyGraph } from '../../../src/copy/extended-copy.ts'
@@ -79,8 +80,8 @@ describe('toDocker', () => {
       ],
       annotations: { on: 'image' },
     })
-    const { layers } = await readJson(destination, other)
-    expect(layers.map(({ mediaType }: { mediaType: string }) => mediaType)).toEqual([
+    const layers: readonly Descriptor[] = (await readJson(destination, other)).layers
+    expect(layers.map(({ mediaType }) => mediaType)).toEqual([
       mediaTypes.dockerLayer,
       `${docker}.foreign.diff.tar.gzip`,
       `${docker}.foreign.diff.tar`,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { isForeignLayer, mediaTypes } from '../../../src/content/media-types.ts'
 import { toOci } from '../../../src/copy/modifiers/to-oci.ts'
 import type { CopyEvent } from '../../../src/events.ts'
@@ -41,6 +42,15 @@ const drawing = graph({
   plain: ['config', 'ociLayer'],
 })
 
+const typesOf = (layers: readonly Descriptor[]): readonly string[] => layers.map(({ mediaType }) => mediaType)
+
+/** The first of two. */
+function foreignIn(layers: readonly Descriptor[]): Descriptor {
+  const [layer] = layers.filter(({ mediaType }) => isForeignLayer(mediaType))
+  if (layer === undefined) throw new RangeError('no foreign layer')
+  return layer
+}
+
 describe('toOci', () => {
   it('names manifests, lists, configs and layers by OCI’s media types, with the same bytes in them', async () => {
     const { root, document, destination } = await modify(drawing, [toOci()])
@@ -59,9 +69,7 @@ describe('toOci', () => {
         { ...drawing.descriptor('zstd'), mediaType: mediaTypes.ociLayerZstd },
       ],
     })
-    expect(
-      (await readJson(destination, other)).layers.map((layer: { mediaType: string }) => layer.mediaType),
-    ).toEqual([
+    expect(typesOf((await readJson(destination, other)).layers)).toEqual([
       mediaTypes.ociLayerGzip,
       `${oci}.nondistributable.v1.tar+gzip`,
       `${oci}.nondistributable.v1.tar`,
@@ -76,7 +84,7 @@ describe('toOci', () => {
     await drawing.pushTo(source)
     const onEvent = (event: CopyEvent): void => void events.push(event)
     const { document, result, destination } = await modify(drawing, [toOci()], 'other', { onEvent })
-    const layer = document.layers.find((one: { mediaType: string }) => isForeignLayer(one.mediaType))
+    const layer = foreignIn(document.layers)
     expect(layer.urls).toEqual(['https://a.example/l'])
     expect(await destination.exists(layer)).toBe(false)
     expect(result.filtered.nodes).toBe(2)
@@ -89,7 +97,7 @@ describe('toOci', () => {
 
   it('copies a foreign layer where that is wanted', async () => {
     const { document, destination } = await modify(drawing, [toOci()], 'other', { foreignLayers: 'copy' })
-    const layer = document.layers.find((one: { mediaType: string }) => isForeignLayer(one.mediaType))
+    const layer = foreignIn(document.layers)
     expect(layer.urls).toEqual(['https://a.example/l'])
     expect(await destination.exists(layer)).toBe(true)
   })
