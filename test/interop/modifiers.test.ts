@@ -96,12 +96,12 @@ for (const kind of strict) {
         ]),
       ])
       for (const text of configs) {
-        const { config, created, history, rootfs } = JSON.parse(text)
+        const { config, created, history, rootfs }: ImageConfig = JSON.parse(text)
         expect(config).toMatchObject({ User: '1000', Cmd: ['/bin/ls'], Labels: { team: 'web' } })
         expect(config.Env).toEqual(['PATH=/usr/bin:/bin', 'LANG=C'])
         expect(created).toBe('2024-05-06T07:08:09Z')
         expect(history.at(-1)).toMatchObject({ created_by: 'edited', empty_layer: true })
-        expect(history).toHaveLength(Number(rootfs.diff_ids.length) + 1)
+        expect(history).toHaveLength(rootfs.diff_ids.length + 1)
       }
     })
   })
@@ -123,6 +123,13 @@ async function expectPeersRead(name: string, digest: string): Promise<void> {
     await peerCopy(copier, { repository: name, reference: 'v1' }, { repository: copied, reference: 'v1' })
     expect((await succeed('crane', ['digest', `${copied}:v1`])).trim(), copier).toBe(digest)
   }
+}
+
+interface ImageConfig {
+  readonly config: { readonly Env: readonly string[] }
+  readonly created: string
+  readonly history: readonly object[]
+  readonly rootfs: { readonly diff_ids: readonly string[] }
 }
 
 interface Image {
