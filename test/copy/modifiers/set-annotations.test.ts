@@ -89,6 +89,8 @@ describe('setAnnotations', () => {
     await expectUnchanged(drawing, [setAnnotations({ a: '1', missing: null })])
     await expectUnchanged(drawing, [setAnnotations({ missing: null }, { on: 'manifests' })])
     await expectUnchanged(drawing, [setAnnotations({})])
+    const empty = graph({ root: { children: ['config'], annotations: {} } })
+    await expectUnchanged(empty, [setAnnotations({ missing: null })])
   })
 
   it('takes any name for a name', async () => {
