@@ -29,6 +29,9 @@ export {
   parsePlatformPattern,
 } from './copy/filters.ts'
 export type { AnnotationPlace, PlatformPattern } from './copy/filters.ts'
+export type { LayerCompression } from './copy/modifiers/layers/layer-types.ts'
+export { recompressLayers } from './copy/modifiers/layers/recompress-layers.ts'
+export type { RecompressLayersOptions } from './copy/modifiers/layers/recompress-layers.ts'
 export { descriptorJson } from './copy/modifiers/modifier.ts'
 export type {
   BlobNode,
@@ -101,6 +104,7 @@ export {
   DigestMismatchError,
   errorCode,
   InvalidDigestError,
+  InvalidLayerError,
   InvalidLayoutError,
   InvalidManifestError,
   InvalidReferenceError,
