@@ -96,35 +96,31 @@ export function imageOf(document: JsonObject, config: JsonObject): Image {
   return { format: isDocker ? 'docker' : 'oci', config, steps: stepsOf(layers, historyOf(config)) }
 }
 
-/** The manifest of an image whose steps are other ones now. Its config keeps all else. */
+/**
+ * The manifest of an image whose steps are other ones now. Its config keeps all else. Where some steps have a history, a
+ * layer without one gets an empty entry, since clients count.
+ */
 export function changedImage(
   node: ManifestNode,
   { config }: Image,
   steps: readonly ImageStep[],
 ): ChangedManifest {
   const layers = steps.flatMap(({ layer }) => layer ?? [])
-  const diffIds = layers.map(({ diffId }) => diffId)
-  const history: readonly JsonObject[] = steps.flatMap((step) =>
-    step.history === undefined ? [] : [step.history],
-  )
-  const made = node.make(
-    formatDocument({
-      ...config,
-      rootfs: { ...(isObject(config['rootfs']) && config['rootfs']), type: 'layers', diff_ids: diffIds },
-      history: history.length > 0 ? history : undefined,
-    }),
-    readDescriptor(node.document['config']).mediaType,
-  )
-  const {
-    data: _data,
-    urls: _urls,
-    ...entry
-  } = isObject(node.document['config']) ? node.document['config'] : {}
+  const rootfs = isObject(config['rootfs']) ? config['rootfs'] : {}
+  const hasHistory = steps.some(({ history }) => history !== undefined)
+  const changed: JsonObject = {
+    ...config,
+    rootfs: { type: 'layers', ...rootfs, diff_ids: layers.map(({ diffId }) => diffId) },
+    history: hasHistory ? steps.map(({ history }) => history ?? {}) : undefined,
+  }
+  const before = isObject(node.document['config']) ? node.document['config'] : {}
+  const made = node.make(formatDocument(changed), readDescriptor(before).mediaType)
+  const { data: _data, urls: _urls, ...entry } = before
   return {
     document: {
       ...node.document,
       config: { ...entry, ...descriptorJson(made) },
-      layers: layers.map(({ entry: layer }) => layer),
+      layers: layers.map((layer) => layer.entry),
     },
   }
 }

@@ -88,7 +88,7 @@ describe('recompressLayers', () => {
   it('uses the level', async () => {
     const source = new MemoryTarget()
     const image = await pushImage(source, [layerIn(first, 'none')])
-    const sizes = []
+    const sizes: number[] = []
     for (const [to, level] of [
       ['gzip', 1],
       ['gzip', 9],
@@ -100,8 +100,8 @@ describe('recompressLayers', () => {
       const { root } = await copyGraph(source, image, destination, { modifiers })
       sizes.push((await readImage(destination, root)).manifest.layers[0]?.size ?? 0)
     }
-    expect(sizes[0]).toBeGreaterThan(sizes[1])
-    expect(sizes[2]).toBeGreaterThan(sizes[3])
+    expect(sizes[0]).toBeGreaterThan(sizes[1] ?? 0)
+    expect(sizes[2]).toBeGreaterThan(sizes[3] ?? 0)
   })
 
   it.each([
