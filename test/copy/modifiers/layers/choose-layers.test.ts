@@ -35,8 +35,10 @@ async function modified(
   return readImage(destination, root)
 }
 
-const steps = ({ config }: ReadImage): string[] =>
-  config.history.map(({ created_by }: { created_by: string }) => created_by)
+function steps({ config }: ReadImage): readonly string[] {
+  const entries: readonly { readonly created_by: string }[] = config.history
+  return entries.map((entry) => entry.created_by)
+}
 
 describe('dropLayers', () => {
   it('drops layers with their diff ids and history, and keeps steps that changed no file', async () => {
