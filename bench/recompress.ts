@@ -17,6 +17,10 @@ import type { Source } from '../src/targets/target.ts'
 import type { MemoryResult } from './memory.ts'
 
 const mebibyte = 1024 * 1024
+
+/** What recompressing a large layer may take more than a small one. */
+export const recompressionGrowthBytes: number = 64 * mebibyte
+
 const partBytes = 16 * mebibyte
 /** How a layer is compressed, and how it is to be. */
 const ways = ['gzip-zstd', 'gzip-none', 'none-gzip'] as const
@@ -26,13 +30,14 @@ export interface RecompressionOptions {
   /** A folder of the bench's own, with room for the largest layer. */
   readonly directory: string
   readonly signal: AbortSignal
-  /** What the tars of the layers have, the smallest first; multiples of 16 MiB. @default 64 MiB and 2 GiB */
-  readonly sizes?: readonly number[] | undefined
+  /** Of the larger layer, whose tar has 2 GiB at 1; the one that it is compared with has 64 MiB. @default 1 */
+  readonly scale?: number | undefined
 }
 
 /** Compresses a layer in another way on its way into a layout, each in a process of its own, and yields its peak memory. */
 export async function* measureRecompression(options: RecompressionOptions): AsyncGenerator<MemoryResult> {
-  const { directory, signal, sizes = [64 * mebibyte, 2048 * mebibyte] } = options
+  const { directory, signal, scale = 1 } = options
+  const sizes = [4 * partBytes, Math.ceil(128 * scale) * partBytes]
   for (const way of ways) {
     let least: number | undefined
     for (const blobBytes of sizes) {
@@ -52,8 +57,9 @@ async function peakOf(args: readonly string[], signal: AbortSignal): Promise<num
   })
   let printed = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text))
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`recompressing ${args.join(' ')} failed: exit code ${code}`)
+  await once(child, 'close')
+  const { exitCode } = child
+  if (exitCode !== 0) throw new Error(`recompressing ${args.join(' ')} failed: exit code ${exitCode}`)
   return Number(printed)
 }
 

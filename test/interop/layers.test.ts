@@ -19,14 +19,14 @@ import { copiers, peerCopy } from './peer-copy.ts'
 
 const file = { path: 'etc/copygraph/added', content: Buffer.from('added\n'), mode: 0o640 }
 
-const history = { created_by: 'test', created: '2026-01-01T00:00:00Z' }
+const toldHistory = { created_by: 'test', created: '2026-01-01T00:00:00Z' }
 
 /** Tags of images, each made from the one before, the first from the sample. */
 const chain: readonly (readonly [string, readonly Modifier[]])[] = [
   ['zstd', [recompressLayers({ to: 'zstd', level: 1 })]],
   ['gzip', [recompressLayers({ to: 'gzip', level: 1 })]],
   ['none', [recompressLayers({ to: 'none' })]],
-  ['added', [addLayer({ files: [file], history })]],
+  ['added', [addLayer({ files: [file], history: toldHistory })]],
 ]
 /** A layout with all of them, for all platforms; the image of one platform has `-one` behind its tag. */
 async function makeAll(directory: string): Promise<void> {
@@ -132,7 +132,7 @@ describePeers(['sample', 'crane'], 'The sample image on a new base, and crane', 
     await using repository = new Repository(app)
     const sample = new OciLayout(samplePath())
     const at = (name: string): string => `${app}:${name}`
-    const layer = { tar: contentOf(Buffer.alloc(10240)), parameters: 'empty tar', history }
+    const layer = { tar: contentOf(Buffer.alloc(10240)), parameters: 'empty tar', history: toldHistory }
     const make = (name: string, modifiers: readonly Modifier[]): Promise<unknown> =>
       copy(sample, 'single', repository, { modifiers, destinationReference: name })
     await make('app', [])
