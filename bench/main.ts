@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { contestants, ours, type Contestant } from './contestants.ts'
 import { hasGnuTime } from './measure.ts'
 import { canHoldLayout, measureMemory, memoryNeededBytes, renderMemory, type MemoryResult } from './memory.ts'
+import { measureRecompression, recompressionGrowthBytes } from './recompress.ts'
 import { messageOf } from './message-of.ts'
 import { registryProgram } from './registry.ts'
 import { guardRails, renderGuardRail, renderTable } from './report.ts'
@@ -54,6 +55,10 @@ async function benchMemory({ directory, json, scale }: Settings): Promise<void> 
   for await (const result of measureMemory(options)) {
     results.push(result)
     console.log(renderMemory(result))
+  }
+  for await (const result of measureRecompression({ ...options, scale })) {
+    results.push(result)
+    console.log(renderMemory(result, recompressionGrowthBytes))
   }
   if (json !== undefined) await writeJson(json, { machine: machine(), scale, results })
 }

@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'INVALID_REFERENCE'
   | 'INVALID_DIGEST'
   | 'INVALID_MANIFEST'
+  | 'INVALID_LAYER'
   | 'INVALID_LAYOUT'
   | 'SIZE_MISMATCH'
   | 'DIGEST_MISMATCH'
@@ -44,6 +45,11 @@ export class InvalidDigestError extends OciError {
 /** A document is not the manifest that its descriptor declares, or two clients would read it differently. */
 export class InvalidManifestError extends OciError {
   readonly code = 'INVALID_MANIFEST'
+}
+
+/** A layer is not what its image says of it, or cannot be decompressed. */
+export class InvalidLayerError extends OciError {
+  readonly code = 'INVALID_LAYER'
 }
 
 /** A folder is not an OCI image layout, or its index.json cannot be read. */

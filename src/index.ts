@@ -41,6 +41,22 @@ export { toDocker } from './copy/modifiers/to-docker.ts'
 export { toOci } from './copy/modifiers/to-oci.ts'
 export { createModifierMemory } from './copy/modifiers/modifier-memory.ts'
 export type { ModifierMemory } from './copy/modifiers/modifier-memory.ts'
+export { addLayer } from './copy/modifiers/layers/add-layer.ts'
+export type { AddFilesOptions, AddTarOptions } from './copy/modifiers/layers/add-layer.ts'
+export { dropLayers, replaceLayer } from './copy/modifiers/layers/choose-layers.ts'
+export type { LayerPredicate, LayerState, ReplacementLayer } from './copy/modifiers/layers/choose-layers.ts'
+export type { LayerCompression } from './copy/modifiers/layers/layer-types.ts'
+export { rebase } from './copy/modifiers/layers/rebase.ts'
+export type { BaseImage, RebaseOptions } from './copy/modifiers/layers/rebase.ts'
+export { recompressLayers } from './copy/modifiers/layers/recompress-layers.ts'
+export type { RecompressLayersOptions } from './copy/modifiers/layers/recompress-layers.ts'
+export type { StoreLayerOptions } from './copy/modifiers/layers/store-layer.ts'
+export type {
+  LayerDirectory,
+  LayerFile,
+  LayerRegularFile,
+  LayerSymbolicLink,
+} from './copy/modifiers/layers/tar.ts'
 export { descriptorJson } from './copy/modifiers/modifier.ts'
 export type {
   BlobNode,
@@ -113,6 +129,7 @@ export {
   DigestMismatchError,
   errorCode,
   InvalidDigestError,
+  InvalidLayerError,
   InvalidLayoutError,
   InvalidManifestError,
   InvalidReferenceError,

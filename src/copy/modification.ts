@@ -2,7 +2,8 @@ import type { Content } from '../content/content.ts'
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { digestOf, parseDigest } from '../content/digest.ts'
 import { stoppable, tap, verify } from '../content/verify.ts'
-import { UnsupportedError } from '../errors.ts'
+import { CopyError, UnsupportedError } from '../errors.ts'
+import type { Source } from '../targets/target.ts'
 import { recall, remember } from './blob-memory.ts'
 import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
 import { failure, step } from './failure.ts'
@@ -69,7 +70,7 @@ export class Modification {
     const { descriptor, edge } = node
     const remembered = await recall(node, this.#modifiers, this.#workshop)
     if (remembered !== undefined) return this.#tellStored(node, remembered, 'existed')
-    const original = this.#fetch(descriptor)
+    const original = this.#fetch(node, descriptor)
     let content = original
     let { mediaType } = descriptor
     for (const modifier of this.#modifiers) {
@@ -118,7 +119,7 @@ export class Modification {
   }
 
   #manifestNode(node: ReachedNode, { document, mediaType, isChanged }: Manifest): ManifestNode {
-    const { source, lanes } = this.#workshop
+    const { source, lanes, signal } = this.#workshop
     return {
       kind: 'manifest',
       descriptor: node.descriptor,
@@ -131,9 +132,11 @@ export class Modification {
         return isChanged()
       },
       read: (descriptor) => lanes.ask(() => source.read(descriptor)),
-      fetch: (descriptor) => this.#fetch(descriptor),
+      fetch: (descriptor) => this.#fetch(node, descriptor),
       make: (bytes, type) => this.#make(node, bytes, type),
       ingest: (content, type) => this.#ingest(node, content, type),
+      bring: (descriptor, from) => this.#bring(node, descriptor, from),
+      signal,
     }
   }
 
@@ -145,25 +148,41 @@ export class Modification {
     return descriptor
   }
 
-  #fetch(descriptor: Descriptor): Content {
+  #fetch(node: ReachedNode, descriptor: Descriptor): Content {
     const { source } = this.#workshop
-    return stoppable((signal) => verify(source.fetch(descriptor, { signal }), descriptor))
+    const content = stoppable((signal) => verify(source.fetch(descriptor, { signal }), descriptor))
+    return blaming('source', 'fetch', node, content)
   }
 
   async #ingest(node: ReachedNode, content: Content, mediaType: string): Promise<Descriptor> {
-    const { lanes, ledger, destination, atDestination } = this.#workshop
-    const { descriptor } = node
-    const watched = tap(content, (chunk) =>
-      ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }),
-    )
+    const { lanes, destination, atDestination } = this.#workshop
+    const watched = this.#watched(node, blaming('caller', 'the content of a modifier', node, content))
     const made = await step('destination', 'ingest what became of', node, () =>
-      lanes.transfer(descriptor, async () => {
+      lanes.transfer(node.descriptor, async () => {
         if (destination.ingest !== undefined) return destination.ingest(watched, mediaType, atDestination)
         throw new UnsupportedError('it takes only content whose digest is known: it has no ingest')
       }),
     )
     this.#stored.set(nodeKey(made), 'copied')
     return made
+  }
+
+  async #bring(node: ReachedNode, descriptor: Descriptor, source: Source): Promise<void> {
+    const { lanes, destination, atDestination, signal } = this.#workshop
+    const content = stoppable((reading) => {
+      const signals = reading === undefined ? [signal] : [signal, reading]
+      return verify(source.fetch(descriptor, { signal: AbortSignal.any(signals) }), descriptor)
+    })
+    const watched = this.#watched(node, blaming('caller', 'a source of a modifier', node, content))
+    const outcome = await step('destination', 'push what belongs to', node, () =>
+      lanes.transfer(descriptor, () => destination.push(descriptor, watched, { ...atDestination, source })),
+    )
+    this.#stored.set(nodeKey(descriptor), outcome === 'existed' ? 'existed' : 'copied')
+  }
+
+  #watched({ descriptor }: ReachedNode, content: Content): Content {
+    const { ledger } = this.#workshop
+    return tap(content, (chunk) => ledger.tell({ type: 'progress', descriptor, bytes: chunk.length }))
   }
 
   /** Bytes that no reader would take are refused before anything is sent. */
@@ -185,6 +204,19 @@ interface Manifest {
   readonly document: JsonObject
   readonly mediaType: string
   readonly isChanged: () => boolean
+}
+
+/** Reading it fails as the failure of whose content it is, not of who takes it; the innermost is right. */
+function blaming(
+  origin: CopyError['origin'],
+  operation: string,
+  node: ReachedNode,
+  content: Content,
+): Content {
+  const blame = (error: unknown): never => {
+    throw error instanceof CopyError ? error : failure(origin, operation, node, error)
+  }
+  return tap(content, () => undefined, blame)
 }
 
 function isSameDocument(a: JsonObject, b: JsonObject): boolean {

@@ -1,6 +1,7 @@
 import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { Edge } from '../../content/manifest-types.ts'
+import type { Source } from '../../targets/target.ts'
 
 /** What JSON can hold. */
 export type Json =
@@ -42,6 +43,10 @@ export interface ManifestNode extends ModifiedNode {
   make(bytes: Uint8Array, mediaType: string): Descriptor
   /** Stores content of any size at once. */
   ingest(content: Content, mediaType: string): Promise<Descriptor>
+  /** Brings a blob of another source to the destination, under this very descriptor; one that is there is not sent. */
+  bring(descriptor: Descriptor, source: Source): Promise<void>
+  /** Aborts when the copy does: for what a modifier reads elsewhere. */
+  readonly signal: AbortSignal
 }
 
 /** A blob. */
