@@ -26,7 +26,7 @@ export interface RetryPolicy {
   readonly closed: AbortSignal
 }
 
-/** The policy of these options, until `closed` aborts. */
+/** The policy of these options, until `closed` aborts. Throws a RangeError for what is no number of times, or no time. */
 export function retryPolicy(options: RetryOptions | undefined, closed: AbortSignal): RetryPolicy {
   const {
     attempts = 6,
@@ -34,8 +34,16 @@ export function retryPolicy(options: RetryOptions | undefined, closed: AbortSign
     maxMilliseconds = 30_000,
     budgetMilliseconds = 300_000,
   } = options ?? {}
-  return { attempts, baseMilliseconds, maxMilliseconds, budgetMilliseconds, closed }
+  const times = { baseMilliseconds, maxMilliseconds, budgetMilliseconds }
+  if (!(attempts >= 1)) throw new RangeError(`retry.attempts is ${attempts}: it must be 1 or more`)
+  for (const [name, time] of Object.entries(times)) {
+    if (!(time >= 0)) throw new RangeError(`retry.${name} is ${time}: it must be 0 or more`)
+  }
+  return { attempts, ...times, budgetMilliseconds: Math.min(budgetMilliseconds, longestTimer), closed }
 }
+
+/** A timer for longer than that, about 25 days, ends at once. */
+const longestTimer = 2 ** 31 - 1
 
 /** A failure that may pass. */
 export interface Failure {
