@@ -90,7 +90,6 @@ export class Attempts {
     this.#failures += 1
     const milliseconds = retryAfterMilliseconds ?? backoff(this.#failures, this.#policy)
     if (this.#failures >= attempts || this.#waited + milliseconds > budgetMilliseconds) return undefined
-    this.#waited += milliseconds
     this.#count += 1
     return milliseconds
   }
@@ -104,6 +103,7 @@ export class Attempts {
   /** Tells of a wait, and waits. Rejects with the reason of an abort. */
   async wait(failure: Failure, milliseconds: number): Promise<void> {
     this.tell(failure, milliseconds)
+    this.spend(milliseconds)
     await pause(milliseconds, waitSignal(this.#policy, this.#attempted.signal))
   }
 

@@ -37,7 +37,8 @@ describe('a host that stays closed for longer than the budget', () => {
       })
     }
     const seconds = (performance.now() - started) / 1000
-    expect(seconds).toBeGreaterThan(1)
+    // Not sooner: time at the gate is counted once.
+    expect(seconds).toBeGreaterThan(1.9)
     expect(seconds).toBeLessThan(10)
     // All at first; then one a second, and each once when it has waited for as long as it may.
     expect(registry.requests.length).toBeLessThanOrEqual(5 + Math.ceil(seconds) + 5)
