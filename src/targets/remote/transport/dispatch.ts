@@ -14,14 +14,19 @@ const discardLimits = { bytes: 64 * 1024, milliseconds: 1000 } as const
  * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
  * content of the request body throws, and the reason of an abort, come out unchanged.
  */
-export function dispatchTo(dispatcherFor: (request: HttpRequest) => Dispatcher, userAgent: string): Send {
+export function dispatchTo(
+  dispatcherFor: (request: HttpRequest) => Promise<Dispatcher>,
+  userAgent: string,
+): Send {
   return async (request) => {
     const { method, url, body, signal } = request
+    signal?.throwIfAborted()
+    const dispatcher = await dispatcherFor(request)
     signal?.throwIfAborted()
     const sending = isStreamed(body) ? new Sending(body) : undefined
     const started = performance.now()
     const response = await exchange(request, sending, {
-      dispatcher: dispatcherFor(request),
+      dispatcher,
       method,
       headers: { 'user-agent': userAgent, ...headersOf(request) },
       body: sending === undefined ? plainBody(body) : Readable.from(sending),
