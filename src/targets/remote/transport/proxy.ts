@@ -103,7 +103,7 @@ function hostException(host: string): Matcher | undefined {
   if (isIP(address) !== 0) return subnetException(`${address}/${isIP(address) === 4 ? 32 : 128}`)
   const name = host.replace(/^\*?\./, '')
   if (!isRegistry(name)) return undefined
-  const isUnder: Matcher = ({ hostname }) => hostname.endsWith(`.${name}`)
+  const isUnder: Matcher = ({ hostname }) => isIP(hostname) === 0 && hostname.endsWith(`.${name}`)
   return name === host ? (url) => url.hostname === name || isUnder(url) : isUnder
 }
 
