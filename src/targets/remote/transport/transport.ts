@@ -128,14 +128,7 @@ export interface RegistryTraits {
   maxPatchBytes: number
 }
 
-function agentOptions(options: TransportOptions): Agent.Options {
-  const { headersTimeout = 300_000, bodyTimeout = 300_000, concurrency = 32 } = options
-  // HTTP/2 windows make a distant registry many times slower. The limit per host lets so many read, and so many write.
-  return {
-    allowH2: false,
-    keepAliveTimeout: keepAliveMilliseconds,
-    headersTimeout,
-    bodyTimeout,
-    connections: 2 * concurrency,
-  }
+function agentOptions({ headersTimeout = 300_000, bodyTimeout = 300_000 }: TransportOptions): Agent.Options {
+  // HTTP/2 windows make a distant registry many times slower; the limit per host bounds the connections.
+  return { allowH2: false, keepAliveTimeout: keepAliveMilliseconds, headersTimeout, bodyTimeout }
 }

@@ -28,7 +28,6 @@ export function tunnelling(
     const client = new Client(url.origin, {
       connect: connectProxy,
       headersTimeout: timeout,
-      maxHeaderSize: maxHeaderBytes,
     })
     try {
       const headers = {
@@ -74,8 +73,6 @@ export function connectingToProxy(connect: Connector): Connector {
 
 /** The code of an answer of a proxy that did not reach what is behind it, and may the next time. */
 export const proxyUnavailable = 'ERR_PROXY_UNAVAILABLE'
-
-const maxHeaderBytes = 16 * 1024
 
 function refusal({ host }: URL, authority: string, status: number): Error {
   if (status === 407) {

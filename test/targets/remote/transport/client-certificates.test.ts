@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { FindTls, TlsMaterial } from '../../../../src/targets/remote/remote.ts'
 import { Repository, type RepositoryOptions } from '../../../../src/targets/remote/repository.ts'
+import { Connections } from '../../../../src/targets/remote/transport/connections.ts'
+import { dispatchTo } from '../../../../src/targets/remote/transport/dispatch.ts'
+import { proxyChoice } from '../../../../src/targets/remote/transport/proxy.ts'
 import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
 import { cert, key } from '../../../server/certificate.ts'
 import { blob, read, rejection } from '../../contract/support.ts'
@@ -114,6 +117,49 @@ describe('the certificate of a client', () => {
     expect(await readFrom(registry)).toBe('0123456789')
     expect(registry.shown.every((line) => line.endsWith(' canary-client'))).toBe(true)
     expect(registry.shown).toHaveLength(3)
+  })
+
+  it.each([
+    [
+      'a server has named',
+      (registry: Watched, other: Watched) => ({ to: registry, learnedFrom: new URL(other.url) }),
+    ],
+    ['is elsewhere', (_registry: Watched, other: Watched) => ({ to: other, learnedFrom: undefined })],
+  ])('is not shown to what %s, whatever it is asked about', async (_what, request) => {
+    const [registry, other] = [await startWatched(), await startWatched()]
+    const registryUrl = (): URL => new URL(registry.url)
+    const connections = new Connections({ ca: cert, tls: only(registry), registryUrl })
+    onTestFinished(() => connections.close())
+    const send = dispatchTo((asked) => connections.dispatcher(asked), 'test')
+    const access = { registry: registry.host, scopes: [] }
+    const common = { method: 'GET', redirect: 'refuse', access } as const
+    // So that what is learned may be on this machine.
+    await (await send({ ...common, url: new URL(other.url), access: undefined })).discard()
+    const { to, learnedFrom } = request(registry, other)
+    await (await send({ ...common, url: new URL(`${to.url}/x`), learnedFrom })).discard()
+    expect(to.shown.at(-1)).toBe('/x undefined')
+    await (await send({ ...common, url: new URL(`${registry.url}/own`) })).discard()
+    expect(registry.shown.at(-1)).toBe('/own canary-client')
+  })
+
+  it('is not shown through a proxy to a registry that a server has named', async () => {
+    const registry = await startWatched()
+    const proxy = await startProxy({ leadTo: registry.host })
+    const url = new URL('https://registry.invalid/x')
+    const connections = new Connections({
+      insecure: true,
+      tls: () => material,
+      registryUrl: () => url,
+      findProxy: proxyChoice(proxy.url, {}),
+    })
+    onTestFinished(() => connections.close())
+    const send = dispatchTo((asked) => connections.dispatcher(asked), 'test')
+    const access = { registry: 'registry.invalid', scopes: [] }
+    const request = { method: 'GET', url, redirect: 'refuse', access } as const
+    await (await send(request)).discard()
+    await (await send({ ...request, learnedFrom: new URL('https://other.invalid') })).discard()
+    expect(registry.shown).toEqual(['/x canary-client', '/x undefined'])
+    expect(proxy.asked).toHaveLength(2)
   })
 
   it('goes through a tunnel to its registry, and the proxy does not see it', async () => {

@@ -3,7 +3,7 @@ import { createServer, request as sendOn, type IncomingMessage, type ServerRespo
 import { createServer as createTlsServer } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { TLSSocket, type PeerCertificate } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 
 /** What a proxy was asked. */
@@ -105,7 +105,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<ProxyServe
 /** The name in the certificate that a client has shown on a connection. */
 export function shownBy(socket: Socket | null): string | undefined {
   if (!(socket instanceof TLSSocket)) return undefined
+  const certificate = socket.getPeerCertificate()
   // It is empty where none was shown.
-  const { subject }: Partial<PeerCertificate> = socket.getPeerCertificate()
-  return [subject?.CN].flat()[0]
+  return Object.keys(certificate).length === 0 ? undefined : [certificate.subject.CN].flat()[0]
 }
