@@ -48,6 +48,8 @@ export class Connections {
   readonly #all = new Set<Dispatcher>()
   /** By origin, how far it can be reached from; known since we are connected to it. */
   readonly #reaches = new Map<string, Reach>()
+  /** By reach and host: where names are not known, looking them up takes long. */
+  readonly #refusals = new Map<string, Promise<Error | undefined>>()
   readonly #closing = new AbortController()
   #secureContext: SecureContext | undefined
 
@@ -63,7 +65,7 @@ export class Connections {
     const reach = learnedFrom && (this.#reaches.get(learnedFrom.origin) ?? 'public')
     if (reach !== undefined && proxy === undefined) return this.#guarded(reach)
     if (reach !== undefined) {
-      const refused = await waitFor(refusalOf(url, reach), signal)
+      const refused = await waitFor(this.#refusalOf(url, reach), signal)
       if (refused !== undefined) throw networkFailure(refused, url)
     }
     if (proxy !== undefined && url.protocol === 'http:') return this.#forwarder(proxy)
@@ -76,6 +78,15 @@ export class Connections {
   async close(): Promise<void> {
     this.#closing.abort(new UnreachableError('the transport was closed'))
     await Promise.all([...this.#all].map((dispatcher) => dispatcher.destroy()))
+  }
+
+  #refusalOf(url: URL, reach: Reach): Promise<Error | undefined> {
+    const key = `${reach} ${url.hostname}`
+    const refusal = this.#refusals.get(key) ?? refusalOf(url, reach)
+    // Servers may name any number of hosts.
+    if (this.#refusals.size >= maxRefusals) this.#refusals.clear()
+    this.#refusals.set(key, refusal)
+    return refusal
   }
 
   /** Only requests that the user has made, to the registry's own origin, go with its certificates. */
@@ -178,6 +189,8 @@ export class Connections {
     this.#reaches.set(origin, lesserReach(reach, this.#reaches.get(origin) ?? reach))
   }
 }
+
+const maxRefusals = 1000
 
 function urlOf({ protocol, host, hostname }: Parameters<Connector>[0]): URL {
   return new URL(`${protocol}//${host ?? hostname}`)
