@@ -62,6 +62,7 @@ const names = {
     'Transport',
     'login',
     'logout',
+    'registryCertificates',
     'storedCredentials',
   ],
   '../src/testing/testing.ts': [

@@ -145,12 +145,12 @@ class Authenticator {
   async #tokenOf(
     credential: Credential | undefined,
     scheme: Scheme & { kind: 'token' },
-    { request: { signal, onEvent }, scopes, registryUrl }: Asked,
+    { request: { signal, onEvent }, registry, scopes, registryUrl }: Asked,
     { wanted, refused }: TokenOptions,
   ): Promise<string> {
     const { trustedRealms } = this.#options
     const fetch = (): Promise<Token> => {
-      const request = { ...scheme, registryUrl, scopes: wanted, credential, trustedRealms }
+      const request = { ...scheme, registry, registryUrl, scopes: wanted, credential, trustedRealms }
       return fetchToken(this.#next, request, { signal, onEvent })
     }
     const key = { origin: registryUrl.origin, credential, scopes }

@@ -11,6 +11,8 @@ import { expectTrusted, isTrustedByName, parseRealm } from './realm.ts'
 
 /** What a Bearer challenge asks for (distribution, "Token Authentication"). */
 export interface TokenRequest {
+  /** The registry, as its references name it: its certificates serve a token service at its own origin. @default none */
+  readonly registry?: string | undefined
   /** Where the registry is. */
   readonly registryUrl: URL
   /** Where the challenge says that tokens come from; untrusted. */
@@ -51,8 +53,15 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
     await expectTrusted(realm, registryUrl, trustedRealms)
   }
   const { first, second, unknown = [] } = plan(realm, request)
-  const isNamed = isSameOrigin(realm, registryUrl) || isTrustedByName(realm, trustedRealms)
-  const common = { redirect: 'refuse', learnedFrom: isNamed ? undefined : registryUrl, ...options } as const
+  const isOwn = isSameOrigin(realm, registryUrl)
+  const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
+  const { registry } = request
+  const common = {
+    redirect: 'refuse',
+    learnedFrom: isNamed ? undefined : registryUrl,
+    access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
+    ...options,
+  } as const
   let asked = performance.now()
   let response = await send({ ...first, ...common })
   if (second !== undefined && unknown.includes(response.status)) {

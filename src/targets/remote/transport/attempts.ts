@@ -3,6 +3,7 @@ import { causesOf, ResponseError, UnreachableError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
 import type { HttpRequest } from './http.ts'
 import { redactUrl } from './redact.ts'
+import { proxyUnavailable } from './tunnel.ts'
 
 /** How failures that may pass are waited out. */
 export interface RetryOptions {
@@ -158,6 +159,7 @@ const passingCodes: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_SOCKET',
+  proxyUnavailable,
 ])
 
 /** True for a status that may be another one the next time. */

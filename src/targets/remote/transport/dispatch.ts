@@ -4,6 +4,7 @@ import { networkFailure } from './network-failure.ts'
 import { isStreamed, type HttpRequest, type HttpResponse, type Send, type StreamedBody } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { unusable } from './response.ts'
+import { waitFor } from './turns.ts'
 
 type UndiciResponse = Dispatcher.ResponseData<unknown>
 
@@ -14,14 +15,20 @@ const discardLimits = { bytes: 64 * 1024, milliseconds: 1000 } as const
  * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
  * content of the request body throws, and the reason of an abort, come out unchanged.
  */
-export function dispatchTo(dispatcherFor: (request: HttpRequest) => Dispatcher, userAgent: string): Send {
+export function dispatchTo(
+  dispatcherFor: (request: HttpRequest) => Promise<Dispatcher>,
+  userAgent: string,
+): Send {
   return async (request) => {
     const { method, url, body, signal } = request
     signal?.throwIfAborted()
+    const dispatcher = await dispatcherFor(request)
+    signal?.throwIfAborted()
     const sending = isStreamed(body) ? new Sending(body) : undefined
+    if (sending !== undefined) await begin(sending, signal)
     const started = performance.now()
     const response = await exchange(request, sending, {
-      dispatcher: dispatcherFor(request),
+      dispatcher,
       method,
       headers: { 'user-agent': userAgent, ...headersOf(request) },
       body: sending === undefined ? plainBody(body) : Readable.from(sending),
@@ -41,6 +48,19 @@ export function dispatchTo(dispatcherFor: (request: HttpRequest) => Dispatcher, 
       throw error
     }
     return answer
+  }
+}
+
+/**
+ * Until there is something to send, no connection is taken: an idle one that is kept for a slow source would meanwhile
+ * be closed by the registry, each time anew.
+ */
+async function begin(sending: Sending, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await waitFor(sending.begin(), signal)
+  } catch (error) {
+    await sending.stop()
+    throw error
   }
 }
 
@@ -74,7 +94,7 @@ async function exchange(
   try {
     return await undiciRequest(url, options)
   } catch (error) {
-    await sending?.finished
+    await sending?.stop()
     signal?.throwIfAborted()
     if (sending?.failure !== undefined) throw sending.failure.error
     throw networkFailure(error, url)
@@ -145,15 +165,19 @@ async function* chunksOf(
  * last chunk leaves when the content has ended without an error, so that no request is complete before.
  */
 class Sending implements AsyncIterable<Uint8Array> {
-  readonly #body: StreamedBody
+  readonly #content: AsyncIterator<Uint8Array>
+  readonly #chunks: AsyncGenerator<Uint8Array, undefined>
+  #first: Promise<IteratorResult<Uint8Array, undefined>> | undefined
   #finished: Promise<void> = Promise.resolve()
-  #isStopped = false
+  #stopping: Promise<void> | undefined
   failure: { readonly error: unknown } | undefined
   isComplete = false
   isFinished = false
 
   constructor(body: StreamedBody) {
-    this.#body = body
+    const content = body.content[Symbol.asyncIterator]()
+    this.#content = content
+    this.#chunks = this.#read({ [Symbol.asyncIterator]: () => content })
   }
 
   /** Resolves when nothing is read any more. */
@@ -161,24 +185,36 @@ class Sending implements AsyncIterable<Uint8Array> {
     return this.#finished
   }
 
-  /**
-   * Without `throw`: a stream throws into its iterator what the network did, which is no failure of the content.
-   * The content hears at once that nobody wants more of it; the generator would tell it only after the next chunk.
-   */
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    const content = this.#body.content[Symbol.asyncIterator]()
-    const chunks = this.#chunks({ [Symbol.asyncIterator]: () => content })
+  /** Resolves when there is something to send, or the content is at its end. Rejects with what the content throws. */
+  async begin(): Promise<void> {
+    this.#first = this.#chunks.next()
+    await this.#first
+  }
+
+  /** Gives the content up. It hears so at once; the generator would tell it only after the next chunk. */
+  async stop(): Promise<void> {
+    this.#stopping ??= Promise.allSettled([this.#content.return?.()]).then(async () => {
+      await this.#chunks.return(undefined)
+    })
+    await this.#stopping
+  }
+
+  /** Without `throw`: a stream throws into its iterator what the network did, which is no failure of the content. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
     return {
-      next: () => chunks.next(),
+      next: () => {
+        const first = this.#first
+        this.#first = undefined
+        return first ?? this.#chunks.next()
+      },
       return: async () => {
-        this.#isStopped = true
-        await Promise.allSettled([content.return?.()])
-        return chunks.return(undefined)
+        await this.stop()
+        return { done: true, value: undefined }
       },
     }
   }
 
-  async *#chunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, undefined> {
+  async *#read(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, undefined> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#finished = promise
     try {
@@ -187,10 +223,10 @@ class Sending implements AsyncIterable<Uint8Array> {
         if (held !== undefined) yield held
         held = chunk
       }
-      this.isComplete = !this.#isStopped
+      this.isComplete = this.#stopping === undefined
       if (held !== undefined) yield held
     } catch (error) {
-      if (!this.#isStopped) this.failure = { error }
+      if (this.#stopping === undefined) this.failure = { error }
       throw error
     } finally {
       this.isFinished = true

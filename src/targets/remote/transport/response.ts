@@ -18,7 +18,7 @@ const errorBodyBytes = 64 * 1024
 
 /**
  * Fails unless the status is one of these; the body is left for the caller only if it is.
- * `what` names the resource. Errors: NOT_FOUND for 404, AUTH for 401 and 403, else RESPONSE.
+ * `what` names the resource. Errors: NOT_FOUND for 404, AUTH for 401, 403 and 407 (of a proxy), else RESPONSE.
  */
 export async function expectStatus(
   response: HttpResponse,
@@ -49,6 +49,11 @@ export function errorByStatus(cause: ResponseError, what: string): OciError {
       )
     case 404:
       return new NotFoundError(`${what} was not found${detail}`, { cause })
+    case 407:
+      return new AuthError(
+        `the proxy on the way to ${host} wants a user name and a password, or others than these`,
+        { cause },
+      )
     default:
       return cause
   }

@@ -105,7 +105,8 @@ function failureOf(response: HttpResponse): Failure | undefined {
   return { reason: `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(), retryAfterMilliseconds }
 }
 
-const neverSent = /^(?:ECONNREFUSED|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
+const neverSent =
+  /^(?:ECONNREFUSED|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_PROXY_UNAVAILABLE)$/
 
 /** Whether what was asked for may have been done, though nobody said so. */
 function mayBeDone({ response, failure }: Outcome): boolean {

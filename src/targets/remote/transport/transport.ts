@@ -1,15 +1,18 @@
-import { getCACertificates } from 'node:tls'
+import { env } from 'node:process'
 import type { Agent } from 'undici'
 import { UnreachableError } from '../../../errors.ts'
 import { authenticate, type AuthenticationOptions } from '../auth/authenticate.ts'
-import { Connections, type ConnectOptions } from './connections.ts'
+import { Connections } from './connections.ts'
 import { dispatchTo } from './dispatch.ts'
 import type { Send } from './http.ts'
 import { limitPerHost } from './limit.ts'
 import { registryUrl } from './origin.ts'
+import { proxyChoice } from './proxy.ts'
 import { followRedirects } from './redirect.ts'
+import { resolveTable } from './resolve-table.ts'
 import { retry } from './retry.ts'
 import { retryPolicy, type RetryOptions, type RetryPolicy } from './attempts.ts'
+import type { FindTls } from './tls-material.ts'
 import { Turns } from './turns.ts'
 
 /** How registries are reached, and who is shown to them. */
@@ -18,7 +21,16 @@ export interface TransportOptions extends AuthenticationOptions {
   readonly plainHttp?: boolean | undefined
   /** Certificates in PEM that are trusted besides the usual ones. */
   readonly ca?: string | undefined
-  /** Takes any certificate. @default false */
+  /** Certificates for single registries, as `registryCertificates` finds them. @default none */
+  readonly tls?: FindTls | undefined
+  /**
+   * URL of a proxy for everything, with a user name and a password if it wants such; '' for none.
+   * @default as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say
+   */
+  readonly proxy?: string | undefined
+  /** Addresses (and ports) to connect to, by `host:port`, instead of looking the name up. */
+  readonly resolve?: Readonly<Record<string, string>> | undefined
+  /** Takes any certificate, but of a proxy. @default false */
   readonly insecure?: boolean | undefined
   /** So many requests at once to one host, and so many that send a blob. @default 32 */
   readonly concurrency?: number | undefined
@@ -54,11 +66,18 @@ export class Transport {
   /** For repositories: sends one request. */
   readonly send: Send
 
+  /** Throws a RangeError for a `proxy` or an address in `resolve` that is none. */
   constructor(options: TransportOptions = {}) {
     const { plainHttp, concurrency = 32, userAgent = 'copygraph' } = options
     this.#plainHttp = plainHttp
     this.retryPolicy = retryPolicy(options.retry, this.#closing.signal)
-    this.#connections = new Connections(agentOptions(options), connectOptions(options))
+    this.#connections = new Connections({
+      ...options,
+      agent: agentOptions(options),
+      registryUrl: (registry) => this.registryUrl(registry),
+      findProxy: proxyChoice(options.proxy, env),
+      resolve: resolveTable(options.resolve),
+    })
     const limited = limitPerHost(
       dispatchTo((request) => this.#connections.dispatcher(request), userAgent),
       concurrency,
@@ -112,14 +131,4 @@ export interface RegistryTraits {
 function agentOptions({ headersTimeout = 300_000, bodyTimeout = 300_000 }: TransportOptions): Agent.Options {
   // HTTP/2 windows make a distant registry many times slower; the limit per host bounds the connections.
   return { allowH2: false, keepAliveTimeout: keepAliveMilliseconds, headersTimeout, bodyTimeout }
-}
-
-function connectOptions(options: TransportOptions): ConnectOptions {
-  const { ca, insecure = false, connectTimeout = 10_000 } = options
-  return {
-    allowH2: false,
-    timeout: connectTimeout,
-    rejectUnauthorized: !insecure,
-    ...(ca !== undefined && { ca: [...getCACertificates('default'), ca] }),
-  }
 }
