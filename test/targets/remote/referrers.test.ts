@@ -284,6 +284,7 @@ describe('a manifest with a subject', () => {
       `GET /v2/a/referrers/${subject.digest}`,
       `GET /v2/a/manifests/${tag}`,
       `PUT /v2/a/manifests/${tag}`,
+      `GET /v2/a/manifests/${tag}`,
       `HEAD /v2/a/manifests/${sbom.digest}`,
       `GET /v2/a/manifests/${tag}`,
     ])
@@ -427,7 +428,7 @@ describe('a manifest with a subject', () => {
     const { bytes, descriptor } = nodes.node('m1')
     const store = tagStore()
     const [repository, server] = await start((request, response) =>
-      request.method === 'GET' && request.url.endsWith(tag)
+      request.method === 'GET' && request.url.endsWith(tag) && store.tagged() === undefined
         ? { status: 200, headers: { 'content-type': descriptor.mediaType }, body: bytes }
         : store.handler(request, response),
     )
@@ -484,15 +485,17 @@ describe('a manifest with a subject', () => {
 
   it('is listed in a tag too, if the user says so', async () => {
     const store = tagStore()
-    const [repository] = await start(
-      async (request, response) => ({
-        ...(await store.handler(request, response)),
-        status: request.method === 'PUT' ? 201 : 404,
-        headers: { 'oci-subject': subject.digest },
-      }),
+    const [repository, server] = await start(
+      async (request, response) => {
+        if (request.url.includes('/referrers/')) return index([])
+        const answer = await store.handler(request, response)
+        return answer && { ...answer, headers: { ...answer.headers, 'oci-subject': subject.digest } }
+      },
       { referrers: 'tag-schema' },
     )
     await push(repository, 'sbom')
     expect(store.tagged()).toEqual([sbom])
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+    expect(server.lines.filter((line) => line.includes('/referrers/'))).toEqual([])
   })
 })
