@@ -201,6 +201,7 @@ async function runOn(
     credential: () => ({ username: 'tester', password: 'password' }),
     ca: cert,
     plainHttp: !isSecure,
+    retry: { baseMilliseconds: 20 },
   }
   await using repository = new Repository(`${registry.host}/test/app`, options)
   await using sibling = new Repository(`${registry.host}/test/other`, options)

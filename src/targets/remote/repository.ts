@@ -233,6 +233,7 @@ function makeEndpoint(
       isPrepared: false,
       isKnown: false,
       referrers: undefined,
+      listUpdates: new Map(),
       takesDelete: true,
       refusedMounts: new Set(),
       failedMounts: new Map(),

@@ -1,8 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
-import type { Descriptor } from '../../../src/content/descriptor.ts'
-import { digestOf } from '../../../src/content/digest.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import type { CopyEvent } from '../../../src/events.ts'
 import { Registry } from '../../../src/targets/remote/registry.ts'
@@ -11,6 +9,7 @@ import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
 import { graph } from '../../support/graph.ts'
 import { blob, referrersOf, rejection, unreadable } from '../contract/support.ts'
 import { errorBody, startServer, type Answer, type Handler, type TestServer } from './server.ts'
+import { index, tagStore } from './tag-store.ts'
 
 // m1 <- sbom, m1 <- signature
 const nodes = graph({
@@ -25,44 +24,12 @@ const tag = referrersTag(subject.digest)
 
 async function start(handler: Handler, options: RepositoryOptions = {}): Promise<[Repository, TestServer]> {
   const server = await startServer(handler)
-  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 }, ...options })
+  const repository = new Repository(`${server.host}/a`, {
+    retry: { attempts: 1, baseMilliseconds: 10 },
+    ...options,
+  })
   onTestFinished(() => repository.close())
   return [repository, server]
-}
-
-function index(manifests: readonly unknown[], headers: Record<string, string> = {}): Answer {
-  const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
-  return { status: 200, headers: { 'content-type': mediaTypes.ociIndex, ...headers }, body }
-}
-
-interface TagStore {
-  readonly handler: Handler
-  readonly manifests: Map<string, { type: string; body: Buffer }>
-  tagged(): readonly Descriptor[] | undefined
-}
-
-/** A registry without the referrers API; `deletes` is its answer to DELETE. */
-function tagStore(deletes = 202): TagStore {
-  const manifests = new Map<string, { type: string; body: Buffer }>()
-  const handler: Handler = ({ method, url, headers, body }) => {
-    const reference = url.split('/manifests/')[1] ?? ''
-    const found = manifests.get(reference)
-    if (method === 'PUT') {
-      const entry = { type: headers['content-type'] ?? '', body }
-      manifests.set(reference, entry).set(digestOf(body), entry)
-      return { status: 201 }
-    }
-    if (!url.includes('/manifests/') || found === undefined) return { status: 404 }
-    if (method !== 'DELETE') return { status: 200, headers: { 'content-type': found.type }, body: found.body }
-    if (deletes === 202) for (const [name, entry] of manifests) if (entry === found) manifests.delete(name)
-    return { status: deletes }
-  }
-  const tagged = (): readonly Descriptor[] | undefined => {
-    const entry = manifests.get(tag)
-    if (entry === undefined) return undefined
-    return (JSON.parse(entry.body.toString()) as { manifests: Descriptor[] }).manifests
-  }
-  return { handler, manifests, tagged }
 }
 
 async function push(
@@ -239,7 +206,7 @@ describe('a manifest with a subject', () => {
   it.each([true, false])(
     'is listed in a tag where there is no API, whatever the answer to it says (known before: %s)',
     async (isKnown) => {
-      const store = tagStore()
+      const store = tagStore(tag)
       const [repository, server] = await start(async (request, response) => {
         const answer = await store.handler(request, response)
         return answer && { ...answer, headers: { ...answer.headers, 'oci-subject': subject.digest } }
@@ -254,7 +221,7 @@ describe('a manifest with a subject', () => {
   it.each(['auto', 'tag-schema'] as const)(
     'whose push ended before it was listed is listed by the next one (%s)',
     async (referrers) => {
-      const store = tagStore()
+      const store = tagStore(tag)
       let isBroken = true
       const [repository] = await start(
         ({ method, url, ...rest }, response) =>
@@ -271,11 +238,11 @@ describe('a manifest with a subject', () => {
   )
 
   it('whose push ended before it was listed is listed when another process pushes it', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const server = await startServer(store.handler)
     const { bytes } = nodes.node('sbom')
     store.manifests.set(sbom.digest, { type: sbom.mediaType, body: Buffer.from(bytes) })
-    await using repository = new Repository(`${server.host}/a`)
+    await using repository = new Repository(`${server.host}/a`, { retry: { baseMilliseconds: 10 } })
     expect(await repository.push(sbom, contentOf(bytes))).toBe('existed')
     expect(store.tagged()).toEqual([sbom])
     await repository.push(sbom, contentOf(bytes))
@@ -314,7 +281,7 @@ describe('a manifest with a subject', () => {
     ['an index with a malformed entry', index([{ ...sbom, digest: 'md5:abc' }])],
     ['no index inside', { ...index([]), body: '{' }],
   ])('never overwrites a list that cannot be read: %s', async (_what, answer) => {
-    const store = tagStore()
+    const store = tagStore(tag)
     let isBroken = false
     const [repository] = await start((request, response) =>
       isBroken && request.method === 'GET' && request.url.endsWith(tag)
@@ -330,9 +297,9 @@ describe('a manifest with a subject', () => {
   })
 
   it('is not lost when two objects of one registry push at the same time', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const server = await startServer(store.handler)
-    await using registry = new Registry(server.host)
+    await using registry = new Registry(server.host, { retry: { baseMilliseconds: 10 } })
     await Promise.all([push(registry.repository('a'), 'sbom'), push(registry.repository('a'), 'signature')])
     expect(new Set(store.tagged())).toEqual(new Set([sbom, signature]))
   })
@@ -365,7 +332,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('is added to the list that was there, and the old list is deleted', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start(store.handler)
     await push(repository, 'sbom')
     expect(store.tagged()).toEqual([sbom])
@@ -377,7 +344,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('that is listed already changes nothing', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start(store.handler)
     await push(repository, 'sbom')
     const before = server.requests.length
@@ -398,12 +365,14 @@ describe('a manifest with a subject', () => {
         ]),
       ]),
     )
-    const store = tagStore()
-    const [repository] = await start(store.handler)
+    const store = tagStore(tag)
+    const [repository, server] = await start(store.handler)
     const names = many.names.filter((name) => name.startsWith('r'))
     await Promise.all(
       names.map((name) => repository.push(many.descriptor(name), contentOf(many.node(name).bytes))),
     )
+    const writes = server.lines.filter((line) => line === `PUT /v2/a/manifests/${tag}`)
+    expect(writes.length, 'what waits goes together').toBeLessThan(names.length)
     expect(
       store
         .tagged()
@@ -413,7 +382,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('is pushed also where old lists cannot be deleted: one warning, and no second attempt', async () => {
-    const store = tagStore(405)
+    const store = tagStore(tag, 405)
     const [repository, server] = await start(store.handler)
     const events: CopyEvent[] = []
     for (const name of ['sbom', 'signature']) await push(repository, name, (event) => events.push(event))
@@ -426,7 +395,7 @@ describe('a manifest with a subject', () => {
 
   it('never costs the subject, where the tag of the list resolves to it', async () => {
     const { bytes, descriptor } = nodes.node('m1')
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start((request, response) =>
       request.method === 'GET' && request.url.endsWith(tag) && store.tagged() === undefined
         ? { status: 200, headers: { 'content-type': descriptor.mediaType }, body: bytes }
@@ -438,7 +407,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('that is deleted leaves the list, and the last one leaves an empty list', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository] = await start(store.handler)
     for (const name of ['sbom', 'signature']) await push(repository, name)
     await repository.delete(nodes.descriptor('sbom'))
@@ -450,7 +419,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('never costs another tag that points at an empty index', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository] = await start(store.handler)
     await push(repository, 'sbom')
     await repository.delete(sbom)
@@ -476,7 +445,7 @@ describe('a manifest with a subject', () => {
   )
 
   it('stays in the list if it cannot be deleted', async () => {
-    const store = tagStore(405)
+    const store = tagStore(tag, 405)
     const [repository] = await start(store.handler)
     await push(repository, 'sbom')
     await expect(repository.delete(sbom)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
@@ -484,7 +453,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('is listed in a tag too, if the user says so', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start(
       async (request, response) => {
         if (request.url.includes('/referrers/')) return index([])
