@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
+import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import type { CopyEvent } from '../../../src/events.ts'
 import { Registry } from '../../../src/targets/remote/registry.ts'
@@ -59,6 +60,24 @@ describe('referrers by the API', () => {
     expect(server.lines[0]).toMatch(/\?artifactType=test%2Fsbom$/)
     const [plain] = await start(() => index([sbom, signature]))
     expect(await referrersOf(plain, subject, 'test/sbom')).toEqual([sbom])
+  })
+
+  it('are filtered by the registry also if only its list says so', async () => {
+    const odd = { ...signature, artifactType: 'test/other' }
+    const answer = (applied: string): Answer => {
+      const annotations = { 'org.opencontainers.referrers.filtersApplied': applied }
+      const document = {
+        schemaVersion: 2,
+        mediaType: mediaTypes.ociIndex,
+        manifests: [odd, sbom],
+        annotations,
+      }
+      return { status: 200, headers: { 'content-type': mediaTypes.ociIndex }, body: JSON.stringify(document) }
+    }
+    const [filtering] = await start(() => answer('other, artifactType'))
+    expect(await referrersOf(filtering, subject, 'test/sbom')).toEqual([odd, sbom])
+    const [other] = await start(() => answer('annotation'))
+    expect(await referrersOf(other, subject, 'test/sbom')).toEqual([sbom])
   })
 
   it('are the predecessors', async () => {
@@ -133,6 +152,39 @@ describe('referrers by the API', () => {
         : index([sbom], { link: `<${url}?page=2>; rel="next"` }),
     )
     await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE', status: 404 })
+  })
+
+  it.each([400, 404, 410])('begin anew, once, where a page is over (%i)', async (status) => {
+    const answers = [
+      index([sbom], { link: `</v2/a/referrers/${subject.digest}?page=2>; rel="next"` }),
+      { status },
+      index([sbom], { link: `</v2/a/referrers/${subject.digest}?page=3>; rel="next"` }),
+      index([signature]),
+    ]
+    const [repository, server] = await start(() => answers.shift() ?? { status: 500 })
+    expect(await referrersOf(repository, subject)).toEqual([sbom, signature])
+    expect(server.lines.map((line) => line.split('page=')[1])).toEqual([undefined, '2', undefined, '3'])
+  })
+
+  it('are an error where pages are always over', async () => {
+    const [repository, server] = await start(({ url }) =>
+      url.includes('page=2') ? { status: 400 } : index([sbom], { link: `<${url}?page=2>; rel="next"` }),
+    )
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE', status: 400 })
+    expect(server.requests).toHaveLength(4)
+  })
+
+  it('are an error where the connection breaks, and the API is asked again', async () => {
+    let isBroken = true
+    const [repository, server] = await start((_request, response) => {
+      if (!isBroken) return index([sbom])
+      response.destroy()
+      return undefined
+    })
+    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'UNREACHABLE' })
+    isBroken = false
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+    expect(server.lines.filter((line) => !line.includes('/referrers/'))).toEqual([])
   })
 
   it('are wanted in no other way, if the user says so', async () => {
@@ -466,5 +518,26 @@ describe('a manifest with a subject', () => {
     expect(store.tagged()).toEqual([sbom])
     expect(await referrersOf(repository, subject)).toEqual([sbom])
     expect(server.lines.filter((line) => line.includes('/referrers/'))).toEqual([])
+  })
+
+  it('is listed in no tag, if the user says that the registry has the API', async () => {
+    const store = tagStore(tag)
+    const [repository, server] = await start(store.handler, { referrers: 'api' })
+    await push(repository, 'sbom')
+    expect(server.lines).toEqual([
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+      `PUT /v2/a/manifests/${sbom.digest}`,
+    ])
+  })
+
+  it('has the media type of its config in the list, where it has no artifact type', async () => {
+    const image = graph({ m1: ['config'], attached: { children: ['config', 'layer'], subject: 'm1' } })
+    const store = tagStore(tag)
+    const [repository] = await start(store.handler)
+    const { descriptor, bytes } = image.node('attached')
+    await repository.push(descriptor, contentOf(bytes))
+    const { config } = JSON.parse(Buffer.from(bytes).toString()) as { config: Descriptor }
+    expect(store.tagged()).toEqual([{ ...descriptor, artifactType: config.mediaType }])
+    expect(await referrersOf(repository, subject, config.mediaType)).toHaveLength(1)
   })
 })
