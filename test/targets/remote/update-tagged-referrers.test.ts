@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
+import { digestOf } from '../../../src/content/digest.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import type { CopyEvent } from '../../../src/events.ts'
 import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
@@ -35,8 +36,8 @@ async function start(
   return [repository, server]
 }
 
-async function push(repository: Repository): Promise<void> {
-  await repository.push(sbom, contentOf(nodes.node('sbom').bytes))
+async function push(repository: Repository, onEvent?: (event: CopyEvent) => void): Promise<void> {
+  await repository.push(sbom, contentOf(nodes.node('sbom').bytes), { onEvent })
 }
 
 describe('a referrer that is listed in a tag', () => {
@@ -59,18 +60,26 @@ describe('a referrer that is listed in a tag', () => {
     expect(methods.filter((method) => method !== 'DELETE')).toEqual(['GET', 'PUT', 'GET', 'PUT', 'GET'])
   })
 
-  it('is written again where another process has replaced the list, whose entries stay', async () => {
+  it('is written again where another process has replaced the list, whose entries stay, and nothing that is tagged is deleted', async () => {
     const store = tagStore(tag)
-    const [repository] = await start(async (request, response) => {
+    const theirs = { type: mediaTypes.ociIndex, body: others }
+    store.manifests.set(tag, theirs)
+    let writes = 0
+    const [repository, server] = await start(async (request, response) => {
       const answer = await store.handler(request, response)
-      const isFirst = request.method === 'PUT' && request.url.endsWith(tag) && store.tagged()?.length === 1
-      if (isFirst) {
-        store.manifests.set(tag, { type: mediaTypes.ociIndex, body: others })
+      if (request.method === 'PUT' && request.url.endsWith(tag) && ++writes === 1) {
+        store.manifests.set(tag, theirs)
       }
       return answer
     })
-    await push(repository)
+    const events: CopyEvent[] = []
+    await push(repository, (event) => events.push(event))
     expect(store.tagged()).toEqual([signature, sbom])
+    // Both writes made the same list; the one of the others was never stored by its digest, which harms nobody.
+    expect(server.lines.filter((line) => line.startsWith('DELETE'))).toEqual([
+      `DELETE /v2/a/manifests/${digestOf(others)}`,
+    ])
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([])
   })
 
   it('that never gets into its list is LOCKED, after a bounded number of writes', async () => {
