@@ -1,4 +1,4 @@
-import type { Descriptor } from '../../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../../content/descriptor.ts'
 import { digestOf, type Digest } from '../../content/digest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
 import { LockedError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
@@ -98,7 +98,7 @@ async function advance(endpoint: Endpoint, update: ListUpdate, turn: Turn): Prom
   }
 }
 
-/** The list with all changes, and those that were missing. */
+/** The list with all changes, and those that were missing; none where they undo each other: the last one then holds. */
 function changed(
   list: readonly Descriptor[],
   changes: Iterable<ListChange>,
@@ -110,7 +110,13 @@ function changed(
     if (next.length !== referrers.length) missing.push(change)
     referrers = next
   }
-  return { referrers, missing }
+  return isSameSet(list, referrers) ? { referrers: list, missing: [] } : { referrers, missing }
+}
+
+function isSameSet(one: readonly Descriptor[], other: readonly Descriptor[]): boolean {
+  const keys = new Set(one.map(nodeKey))
+  const otherKeys = new Set(other.map(nodeKey))
+  return keys.size === otherKeys.size && [...keys].every((key) => otherKeys.has(key))
 }
 
 interface Replacement {

@@ -113,4 +113,18 @@ describe('a referrer that is listed in a tag', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([])
     expect(server.lines.at(-1)).toBe(`PUT /v2/a/manifests/${tag}`)
   })
+
+  it('and removed while it is being listed is not in the list in the end', async () => {
+    const store = tagStore(tag)
+    const controller = new AbortController()
+    const [repository] = await start(store.handler, { baseMilliseconds: 100 })
+    const isListed = Promise.withResolvers<void>()
+    const pushing = push(repository, (event) => {
+      if (event.type === 'request' && event.method === 'PUT' && event.url.endsWith(tag)) isListed.resolve()
+    })
+    await isListed.promise
+    await Promise.all([pushing, repository.delete(sbom, { signal: controller.signal })])
+    expect(store.tagged()).toEqual([])
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+  })
 })
