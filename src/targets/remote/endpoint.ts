@@ -9,6 +9,7 @@ import type { HttpRequest, HttpResponse } from './transport/http.ts'
 import { redactUrl } from './transport/redact.ts'
 import { unusable } from './transport/response.ts'
 import type { RegistryTraits, Transport } from './transport/transport.ts'
+import type { ListUpdate } from './update-tagged-referrers.ts'
 
 /** How the referrers of a repository are kept: by the API of distribution-spec 1.1, or in tags. */
 export type ReferrersMode = 'api' | 'tag-schema'
@@ -20,6 +21,8 @@ export interface RepositoryState {
   /** A request for something in it has succeeded. */
   isKnown: boolean
   referrers: ReferrersMode | undefined
+  /** By subject, the lists of referrers in tags that are being changed. */
+  readonly listUpdates: Map<Digest, ListUpdate>
   /** Whether a list of referrers that was replaced may be deleted. */
   takesDelete: boolean
   /** Names of repositories that nothing can be mounted from. */

@@ -45,6 +45,8 @@ export interface RepositoryOptions extends TransportOptions {
   readonly tagPageSize?: number | undefined
   /** How referrers are kept: `'api'`, `'tag-schema'`, or `'auto'` to find that out at the first need. @default 'auto' */
   readonly referrers?: 'auto' | ReferrersMode | undefined
+  /** A manifest that is read counts against a limit here: a copy reads only those that it must. @default for docker.io alone */
+  readonly countsPulls?: boolean | undefined
 }
 
 /**
@@ -60,6 +62,7 @@ export class Repository implements Target {
   readonly repository: string
   readonly manifestTypes: ManifestTypes
   readonly isRemote = true
+  readonly countsPulls: boolean
   readonly #endpoint: Endpoint
   readonly #ownTransport?: Transport
 
@@ -72,6 +75,7 @@ export class Repository implements Target {
     this.registry = registry
     this.repository = repository
     this.manifestTypes = options.manifestTypes ?? standardManifestTypes
+    this.countsPulls = options.countsPulls ?? registry === 'docker.io'
     const transport = options.transport ?? new Transport(options)
     if (transport !== options.transport) this.#ownTransport = transport
     this.#endpoint = makeEndpoint(this, transport, options)
@@ -233,6 +237,7 @@ function makeEndpoint(
       isPrepared: false,
       isKnown: false,
       referrers: undefined,
+      listUpdates: new Map(),
       takesDelete: true,
       refusedMounts: new Set(),
       failedMounts: new Map(),

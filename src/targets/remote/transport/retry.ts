@@ -111,7 +111,7 @@ const neverSent =
 /** Whether what was asked for may have been done, though nobody said so. */
 function mayBeDone({ response, failure }: Outcome): boolean {
   if (response === undefined) return !neverSent.test(failure?.reason ?? '')
-  return response.status >= 500 && failure?.retryAfterMilliseconds === undefined
+  return response.status >= 500
 }
 
 /** A body that is streamed goes once: who streams it knows better how to go on. */
