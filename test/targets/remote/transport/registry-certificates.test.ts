@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -123,9 +123,8 @@ describe('certificates of registries in folders', () => {
     },
   )
 
-  it.runIf(process.getuid?.() !== 0)('are passed over where we may not look', async () => {
-    const folder = await folderWith({ 'a.example/ca.crt': 'x' })
-    await chmod(join(folder, 'a.example'), 0)
+  it('are passed over where there is no folder to look into', async () => {
+    const folder = await folderWith({ 'a.example': 'x' })
     expect(await registryCertificates({ directories: [folder] })('a.example')).toBeUndefined()
   })
 
