@@ -52,7 +52,7 @@ export async function changeConfigFile(
     const document = (await readDocument(file, options)) ?? {}
     const auths = change(configOf(document, path))
     if (auths === undefined) return
-    const text = JSON.stringify({ ...document, auths: Object.fromEntries(auths) }, undefined, '\t')
+    const text = serialize({ ...document, auths: Object.fromEntries(auths) }, path)
     await replace(file, Buffer.from(`${text}\n`), lock, options)
   } finally {
     await lock.release()
@@ -92,6 +92,15 @@ function parseJson(text: string): unknown {
     return JSON.parse(text)
   } catch {
     return undefined
+  }
+}
+
+/** What can be read, however deep it is, cannot always be written: that uses the call stack. */
+function serialize(document: Document, path: string): string {
+  try {
+    return JSON.stringify(document, undefined, '\t')
+  } catch (cause) {
+    throw new AuthError(`${path} is nested too deeply to be written again`, { cause })
   }
 }
 
