@@ -20,6 +20,12 @@ export function redactUrl(url: URL): string {
   return `${url.origin}${url.pathname}${query.length === 0 ? '' : `?${query.join('&')}`}`
 }
 
+/** The values that `redactUrl` does not show, decoded and encoded. */
+export function hiddenValues(url: URL): readonly string[] {
+  const decoded = [...url.searchParams].flatMap(([name, value]) => (harmless.has(name) ? [] : [value]))
+  return [...decoded, ...decoded.map(encodeURIComponent)]
+}
+
 /** Colons, slashes and commas of scopes and digests stay readable. */
 function encodeQuery(value: string): string {
   return encodeURIComponent(value).replace(/%(?:3A|2F|2C)/g, decodeURIComponent)
