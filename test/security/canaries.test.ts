@@ -28,12 +28,14 @@ const image = graph({
 const signed = `/blob?X-Signature=${canaries.signature}&scope=a`
 
 const other = Buffer.from('another blob')
+const foreignLayer = 'application/vnd.oci.image.layer.nondistributable.v1.tar'
 
 /** What a flow works with. */
 interface Work {
   readonly repository: Repository
   readonly registry: Registry
   readonly options: SignalOptions
+  readonly sink: string
 }
 
 /** What somebody does with a registry, and how it ends. */
@@ -172,11 +174,27 @@ const hostile: Readonly<Record<string, Flow>> = {
     outcome: 'AUTH',
     needsTokens: true,
   },
+  'a token service that refuses at once, and repeats the body that it was sent': {
+    act: readLayer,
+    token: ({ headers, body }) => ({
+      status: 403,
+      body: JSON.stringify({
+        errors: [{ code: 'DENIED', message: `not ${body.toString()}${headers.authorization}` }],
+      }),
+    }),
+    outcome: 'AUTH',
+    needsTokens: true,
+  },
   'a token service that answers with a broken token': {
     act: readLayer,
     token: () => ({ status: 200, body: `{"token":"${canaries.bearer}` }),
     outcome: 'AUTH',
     needsTokens: true,
+  },
+  'a layer that names another place for itself': {
+    act: ({ repository, options, sink }) =>
+      read(repository.fetch({ ...blob(other), mediaType: foreignLayer, urls: [`${sink}/layer`] }, options)),
+    outcome: 'NOT_FOUND',
   },
   'an upload that is to go on elsewhere': {
     act: pushOther,
@@ -240,6 +258,7 @@ describe('no secret is seen elsewhere, told or thrown', () => {
       ...settings,
     })
     const work = {
+      sink: world.sink.url,
       registry,
       repository: registry.repository('app'),
       options: { onEvent: (event: CopyEvent) => events.push(event) },
