@@ -11,19 +11,26 @@ const harmless: ReadonlySet<string> = new Set([
   'artifactType',
 ])
 
-/** A URL for messages and events: no user info, no fragment, and `***` for the values of query parameters that may be secret. */
+/** A URL for messages and events: no user info, no fragment, and `***` for what may be secret in its query. */
 export function redactUrl(url: URL): string {
   if (url.search === '') return `${url.origin}${url.pathname}`
-  const query = [...url.searchParams].map(
-    ([name, value]) => `${encodeURIComponent(name)}=${harmless.has(name) ? encodeQuery(value) : '***'}`,
-  )
+  const query = [...url.searchParams].map(([name, value]) => {
+    if (harmless.has(name)) return `${encodeURIComponent(name)}=${encodeQuery(value)}`
+    return isNameless(value) ? '***' : `${encodeURIComponent(name)}=***`
+  })
   return `${url.origin}${url.pathname}${query.length === 0 ? '' : `?${query.join('&')}`}`
 }
 
-/** The values that `redactUrl` does not show, decoded and encoded. */
+/** What `redactUrl` does not show of a query, decoded and encoded. */
 export function hiddenValues(url: URL): readonly string[] {
-  const decoded = [...url.searchParams].flatMap(([name, value]) => (harmless.has(name) ? [] : [value]))
-  return [...decoded, ...decoded.map(encodeURIComponent)]
+  const hidden = [...url.searchParams].filter(([name]) => !harmless.has(name))
+  const values = hidden.map(([name, value]) => (isNameless(value) ? name : value))
+  return [...values, ...values.map(encodeURIComponent)]
+}
+
+/** Of a parameter that is a value alone, which may end in the padding of base64. */
+function isNameless(value: string): boolean {
+  return /^=*$/.test(value)
 }
 
 /** Colons, slashes and commas of scopes and digests stay readable. */
