@@ -31,6 +31,7 @@ const urlPieces = [
     ' ',
   ),
   ' ',
+  '\t',
 ]
 const rangePieces = `bytes 0-4 4-9 /10 /* = - , 0 5 9 10 99999999999999999999 bytes=0- */10`.split(' ')
 
@@ -52,7 +53,13 @@ const hostile: Readonly<Record<string, HostileHeader>> = {
     answer: ({ method }, location) => ({ status: uploadStatus(method), headers: { location } }),
     act: pushBlob,
     options: { singlePostBytes: 0 },
-    outcomes: { '⌂/x': 'well', '/x?a': 'well', '☠/x': 'RESPONSE', '//': 'RESPONSE' },
+    outcomes: {
+      '⌂/x': 'well',
+      '/x?a': 'well',
+      '☠/x': 'RESPONSE',
+      '//': 'RESPONSE',
+      '/\t/127.0.0.2:1/x': 'RESPONSE',
+    },
   },
   'Link of a list': {
     pieces: ['<', '>', ';', ' ', ',', 'rel=next', 'rel="next"', '"', '?n=1', ...urlPieces],
