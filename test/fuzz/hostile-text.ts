@@ -44,7 +44,7 @@ export async function forHeaders(
 }
 
 /** Any texts in which the pieces of a grammar are frequent. */
-export function texts(pieces: readonly string[]): fc.Arbitrary<string> {
+function texts(pieces: readonly string[]): fc.Arbitrary<string> {
   const ofGrammar = fc.array(fc.oneof(fc.constantFrom(...pieces), fc.string({ maxLength: 3 })), {
     maxLength: 12,
   })

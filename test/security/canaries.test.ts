@@ -253,7 +253,7 @@ describe('no secret is seen elsewhere, told or thrown', () => {
     const events: CopyEvent[] = []
     await using registry = new Registry(world.registry.host, {
       retry: { attempts: 1 },
-      credential: () => plant.credential,
+      ...plant.options,
       trustedRealms: [world.tokens.host],
       ...settings,
     })
@@ -275,7 +275,8 @@ describe('no secret is seen elsewhere, told or thrown', () => {
     expect(secretsIn(heardBy(world.sink))).toEqual(allowed)
     expect(JSON.stringify(world.registry.requests)).not.toContain(canaries.cookie)
     // The flow came to where the secret belongs, or was refused before.
-    const shown = world.registry.requests.some(({ headers }) => headers.authorization === plant.authorization)
+    const [header, value] = plant.wanted
+    const shown = world.registry.requests.some(({ headers }) => headers[header] === value)
     expect(shown).toBe(plant.usesTokens ? !flow.needsTokens : true)
   })
 })

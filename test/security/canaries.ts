@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { CopyEvent } from '../../src/events.ts'
 import { causesOf, errorCode } from '../../src/errors.ts'
-import type { Credential } from '../../src/targets/remote/auth/credential.ts'
+import type { RepositoryOptions } from '../../src/targets/remote/repository.ts'
 import { startFaultyRegistry, type FaultyRegistry } from '../../src/testing/faulty-registry.ts'
 import type { Fault } from '../../src/testing/fault.ts'
 import { startServer, type Answer, type Received, type TestServer } from '../targets/remote/server.ts'
@@ -19,7 +19,7 @@ export const canaries = {
 const basic: string = Buffer.from(`tester:${canaries.password}`).toString('base64')
 
 /** Every spelling of every canary. */
-export const secrets: readonly string[] = [
+const secrets: readonly string[] = [
   ...Object.values(canaries),
   basic,
   Buffer.from(`<token>:${canaries.identityToken}`).toString('base64'),
@@ -27,34 +27,43 @@ export const secrets: readonly string[] = [
 
 /** One way in which a registry learns who asks: what else is bound to an origin gets a line of its own. */
 export interface Plant {
-  readonly credential: Credential
-  /** What the registry wants to see at last. */
-  readonly authorization: string
+  /** What the user says of the registry. */
+  readonly options: RepositoryOptions
+  /** What the registry wants to see at last, by the name of a header. */
+  readonly wanted: readonly [header: string, value: string]
   /** How it says so. */
   readonly scheme: 'Basic' | 'Bearer'
   /** Whether a token service sees the credential. */
   readonly usesTokens: boolean
 }
 
-const password: Credential = { username: 'tester', password: canaries.password }
+const password: RepositoryOptions = {
+  credential: () => ({ username: 'tester', password: canaries.password }),
+}
 
+/** A custom header or a client certificate is a line here, and its secret one of `canaries`. */
 export const plants: Readonly<Record<string, Plant>> = {
-  'a password': { credential: password, authorization: `Basic ${basic}`, scheme: 'Basic', usesTokens: false },
+  'a password': {
+    options: password,
+    wanted: ['authorization', `Basic ${basic}`],
+    scheme: 'Basic',
+    usesTokens: false,
+  },
   'a password for tokens': {
-    credential: password,
-    authorization: `Bearer ${canaries.bearer}`,
+    options: password,
+    wanted: ['authorization', `Bearer ${canaries.bearer}`],
     scheme: 'Bearer',
     usesTokens: true,
   },
   'an identity token': {
-    credential: { identityToken: canaries.identityToken },
-    authorization: `Bearer ${canaries.bearer}`,
+    options: { credential: () => ({ identityToken: canaries.identityToken }) },
+    wanted: ['authorization', `Bearer ${canaries.bearer}`],
     scheme: 'Bearer',
     usesTokens: true,
   },
   'an access token': {
-    credential: { accessToken: canaries.accessToken },
-    authorization: `Bearer ${canaries.accessToken}`,
+    options: { credential: () => ({ accessToken: canaries.accessToken }) },
+    wanted: ['authorization', `Bearer ${canaries.accessToken}`],
     scheme: 'Bearer',
     usesTokens: false,
   },
@@ -91,7 +100,7 @@ export async function startWorld(plant: Plant, options: WorldOptions = {}): Prom
       ? 'Basic realm="registry"'
       : `Bearer realm="${realm?.(sink.url) ?? `${tokens.url}/token`}",service="registry"`
   const registry = await startFaultyRegistry({
-    faults: [setCookie, guard(plant.authorization, challenge), ...faults(sink.url)],
+    faults: [setCookie, guard(plant.wanted, challenge), ...faults(sink.url)],
   })
   return { registry, tokens, sink, [Symbol.asyncDispose]: () => registry.close() }
 }
@@ -101,9 +110,9 @@ const setCookie: Fault = async (request, next) => {
   return { ...answer, headers: { ...answer.headers, 'set-cookie': `session=${canaries.cookie}; Path=/` } }
 }
 
-function guard(authorization: string, challenge: string): Fault {
+function guard([header, value]: Plant['wanted'], challenge: string): Fault {
   return async (request, next) => {
-    if (request.at !== 'registry' || request.headers.authorization === authorization) return next(request)
+    if (request.at !== 'registry' || request.headers[header] === value) return next(request)
     return { status: 401, headers: { 'www-authenticate': challenge, 'content-length': '0' }, body: nothing }
   }
 }
