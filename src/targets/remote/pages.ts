@@ -32,7 +32,7 @@ export async function* pages(
 }
 
 /** The target of the first link whose relation is `next` (RFC 8288). Linear; what is malformed is passed over. */
-function nextLink(headers: readonly string[]): string | undefined {
+export function nextLink(headers: readonly string[]): string | undefined {
   for (const header of headers) {
     for (const [, target, parameters = ''] of header.matchAll(/<([^<>]*)>([^<]*)/g)) {
       if (isNext.test(parameters)) return target

@@ -166,7 +166,12 @@ class Authenticator {
     if (find === undefined) return undefined
     const repository = repositoryOf(scopes)
     const look = (): ReturnType<FindCredential> => find(registry, { repository, signal, refused })
-    return this.#credentials.obtain(`${registry}/${repository ?? ''}`, look, { signal, refused })
+    const credential = await this.#credentials.obtain(`${registry}/${repository ?? ''}`, look, {
+      signal,
+      refused,
+    })
+    expectSendable(credential, registry)
+    return credential
   }
 }
 
@@ -185,6 +190,15 @@ function schemeOf(
   }
   const takesPassword = challengeOf(challenges, 'basic') !== undefined && authentication !== 'token'
   return takesPassword ? basic : undefined
+}
+
+/** A token out of a file may have the file's last line break. */
+function expectSendable(credential: Credential | undefined, registry: string): void {
+  if (credential === undefined || !('accessToken' in credential)) return
+  if (/^[\x21-\x7e]+$/.test(credential.accessToken)) return
+  throw new AuthError(
+    `the access token for ${registry} is none: expected visible ASCII characters, without spaces or line breaks`,
+  )
 }
 
 function answerOf(scheme: Scheme, credential: Credential | undefined): Answer {

@@ -54,8 +54,8 @@ export async function changeConfigFile(
     const { auths: entries, ...others } = parseDocument(text, path, exactNumber)
     const auths = change({ ...config, auths: new Map(Object.entries(entries ?? {})) })
     if (auths === undefined) return
-    const document = { ...others, auths: Object.fromEntries(auths) }
-    await replace(file, Buffer.from(`${JSON.stringify(document, undefined, '\t')}\n`), lock, options)
+    const document = serialize({ ...others, auths: Object.fromEntries(auths) }, path)
+    await replace(file, Buffer.from(`${document}\n`), lock, options)
   } finally {
     await lock.release()
   }
@@ -113,6 +113,15 @@ declare global {
 /** What is not known here is written as it was: 12345678901234567890 is no number of JavaScript, and 1.10 is another text. */
 function exactNumber(_key: string, value: unknown, { source }: { readonly source?: string } = {}): unknown {
   return typeof value === 'number' && source !== undefined ? JSON.rawJSON(source) : value
+}
+
+/** What can be read, however deep it is, cannot always be written: that uses the call stack. */
+function serialize(document: Document, path: string): string {
+  try {
+    return JSON.stringify(document, undefined, '\t')
+  } catch (cause) {
+    throw new AuthError(`${path} is nested too deeply to be written again`, { cause })
+  }
 }
 
 /** By hand: zod would lose a key such as `__proto__`, and what is not known is kept. */

@@ -4,6 +4,7 @@ import { networkFailure } from './network-failure.ts'
 import { isStreamed, type HttpRequest, type HttpResponse, type Send, type StreamedBody } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { unusable } from './response.ts'
+import { sentSecrets } from './secrets.ts'
 import { waitFor } from './turns.ts'
 
 type UndiciResponse = Dispatcher.ResponseData<unknown>
@@ -112,10 +113,11 @@ function headersOf({ headers = {}, body }: HttpRequest): Record<string, string> 
 }
 
 function httpResponse(
-  { method, url, signal }: HttpRequest,
+  request: HttpRequest,
   { statusCode, headers, body }: UndiciResponse,
   sending: Sending | undefined,
 ): HttpResponse {
+  const { method, url, signal } = request
   // undici waits a turn of the event loop before it uses a connection again; who comes earlier opens another one.
   const ended = new Promise<void>((resolve) => body.once('close', () => setImmediate(resolve)))
   // Without a listener an error that comes before anybody reads would end the process.
@@ -129,6 +131,7 @@ function httpResponse(
     method,
     url,
     status: statusCode,
+    secrets: () => sentSecrets(request),
     header: (name) => all(name)[0],
     headers: all,
     body: { [Symbol.asyncIterator]: () => chunksOf(body, closed, { url, signal }) },

@@ -45,6 +45,8 @@ export interface HttpResponse {
   /** Where it came from in the end, after redirects. */
   readonly url: URL
   readonly status: number
+  /** What the request carried that its server may repeat, and nobody may see. @default nothing */
+  readonly secrets?: (() => readonly string[]) | undefined
   /** An attempt before this one failed, and may have done its work all the same. @default false */
   readonly isRepeat?: boolean | undefined
   /** The first header of this name; names are in lower case. */

@@ -61,7 +61,7 @@ export function errorByStatus(cause: ResponseError, what: string): OciError {
 
 /**
  * A ResponseError, whatever the status is. Reads the body: the errors of the specification if it is that, else nothing
- * of it; with `codesOnly` nothing but their codes, where the server may repeat a secret that it was sent.
+ * of it. Of an error that repeats a secret which was sent there is only the code, as of all with `codesOnly`.
  */
 export async function responseError(
   response: HttpResponse,
@@ -71,12 +71,18 @@ export async function responseError(
   const { method, status } = response
   const url = redactUrl(response.url)
   const told = await registryErrors(response)
-  const errors = codesOnly ? told.flatMap(codeAlone) : told
+  const secrets = response.secrets?.() ?? []
+  const errors = told.flatMap((error) => (codesOnly || repeats(error, secrets) ? codeAlone(error) : [error]))
   const detail = summary(errors)
   const meaning = STATUS_CODES[status] === undefined ? '' : ` ${STATUS_CODES[status]}`
   const message = `${what}: ${method} ${url} was answered with ${status}${meaning}${detail && `: ${detail}`}`
   const retryAfterMilliseconds = parseRetryAfter(response.header('retry-after'), Date.now())
   return new ResponseError(message, { method, url, status, errors, retryAfterMilliseconds })
+}
+
+/** A proxy that says what it did not like about a request may say all of it. */
+function repeats({ code, message }: RegistryErrorDetail, secrets: readonly string[]): boolean {
+  return secrets.some((secret) => code.includes(secret) || message.includes(secret))
 }
 
 function codeAlone({ code }: RegistryErrorDetail): readonly RegistryErrorDetail[] {
