@@ -21,6 +21,8 @@ export interface TokenRequest {
   readonly scopes: readonly string[]
   /** Undefined, or an access token, asks anonymously. */
   readonly credential: Credential | undefined
+  /** The user's own headers for the registry, which go to its origin alone. @default none */
+  readonly customHeaders?: HttpRequest['customHeaders']
   /** Hosts (and ports) that may see credentials of other sites. @default none */
   readonly trustedRealms?: readonly string[] | undefined
 }
@@ -33,7 +35,6 @@ export interface Token {
   readonly expires: number
 }
 
-const tokenBodyBytes = 128 * 1024
 /** The specification's, for services that do not say. */
 const defaultSeconds = 60
 
@@ -52,7 +53,12 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
   }
   const { first, second, unknown = [] } = plan(realm, request)
   const isNamed = isSameOrigin(realm, registryUrl) || isTrustedByName(realm, trustedRealms)
-  const common = { redirect: 'refuse', learnedFrom: isNamed ? undefined : registryUrl, ...options } as const
+  const common = {
+    customHeaders: isSameOrigin(realm, registryUrl) ? request.customHeaders : undefined,
+    redirect: 'refuse',
+    learnedFrom: isNamed ? undefined : registryUrl,
+    ...options,
+  } as const
   let asked = performance.now()
   let response = await send({ ...first, ...common })
   if (second !== undefined && unknown.includes(response.status)) {
@@ -134,7 +140,7 @@ function postForToken(
 
 async function readToken(response: HttpResponse, realm: URL, asked: number): Promise<Token> {
   const { token, expires_in: seconds = defaultSeconds } = parseToken(
-    await readBody(response, tokenBodyBytes),
+    await readBody(response, response.limits.tokenBytes),
     realm,
   )
   // Renewed before it ends, so that no large body is sent in vain.
