@@ -151,7 +151,7 @@ async function exchange(
 
 /** Transparent compression would change sizes and digests. */
 function headersOf({ headers = {}, customHeaders, body }: HttpRequest): Record<string, string> {
-  const size = isStreamed(body) ? body.size : undefined
+  const size = isStreamed(body) ? body.size : body?.length
   return {
     ...customHeaders,
     ...headers,
