@@ -85,6 +85,20 @@ describe('headers of the user’s own', () => {
     expect(away.requests).toEqual([])
   })
 
+  it('do not go elsewhere, even if a request for the registry does', async () => {
+    const [server, away] = [await startServer(() => manifest), await startServer(() => manifest)]
+    await using transport = new Transport({ headers })
+    const access = { registry: server.host, scopes: [] }
+    const response = await transport.send({
+      method: 'GET',
+      url: new URL(away.url),
+      access,
+      redirect: 'refuse',
+    })
+    await response.discard()
+    expect(keys(away)).toEqual(['/ undefined'])
+  })
+
   it('are asked for by registry, for each request', async () => {
     const [first, second] = [await startServer(() => manifest), await startServer(() => manifest)]
     let count = 0

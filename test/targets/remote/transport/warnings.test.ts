@@ -3,6 +3,7 @@ import type { CopyEvent } from '../../../../src/events.ts'
 import { Registry } from '../../../../src/targets/remote/registry.ts'
 import { Repository } from '../../../../src/targets/remote/repository.ts'
 import { parseWarnings } from '../../../../src/targets/remote/transport/warnings.ts'
+import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
 import { blob, read, rejection } from '../../contract/support.ts'
 import { startServer, type TestServer } from '../server.ts'
 
@@ -33,8 +34,13 @@ describe('a warning of a registry', () => {
 
   it('is told of each registry', async () => {
     const servers = [await warn('299 - "a"'), await warn('299 - "a"')]
-    const transportEvents = await Promise.all(servers.map((server) => warningsOf(server)))
-    expect(transportEvents.flat()).toHaveLength(2)
+    const messages: string[] = []
+    const onEvent = (event: CopyEvent): void => {
+      if (event.type === 'warning') messages.push(event.message)
+    }
+    await using transport = new Transport()
+    for (const { host } of servers) await new Registry(host, { transport }).ping({ onEvent })
+    expect(messages).toEqual(servers.map(({ host }) => `${host} says: a`))
   })
 
   it('is not used up by a request that nobody listens to', async () => {
@@ -58,7 +64,18 @@ describe('a warning of a registry', () => {
     const storage = await warn('299 - "buy more"')
     const registry = await startServer(() => ({ status: 307, headers: { location: storage.url } }))
     expect(await warningsOf(registry)).toEqual([])
-    expect(storage.requests).toHaveLength(1)
+    const events: CopyEvent[] = []
+    await using transport = new Transport()
+    const response = await transport.send({
+      method: 'GET',
+      url: new URL(storage.url),
+      access: { registry: registry.host, scopes: [] },
+      redirect: 'refuse',
+      onEvent: (event) => events.push(event),
+    })
+    await response.discard()
+    expect(events.map(({ type }) => type)).toEqual(['request'])
+    expect(storage.requests).toHaveLength(2)
   })
 
   it('is cut where it is long', async () => {
