@@ -23,6 +23,8 @@ export interface TokenRequest {
   readonly scopes: readonly string[]
   /** Undefined, or an access token, asks anonymously. */
   readonly credential: Credential | undefined
+  /** The user's own headers for the registry, which go to its origin alone. @default none */
+  readonly customHeaders?: HttpRequest['customHeaders']
   /** Hosts (and ports) that may see credentials of other sites. @default none */
   readonly trustedRealms?: readonly string[] | undefined
 }
@@ -35,7 +37,6 @@ export interface Token {
   readonly expires: number
 }
 
-const tokenBodyBytes = 128 * 1024
 /** The specification's, for services that do not say. */
 const defaultSeconds = 60
 
@@ -57,6 +58,7 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
   const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
   const { registry } = request
   const common = {
+    customHeaders: isOwn ? request.customHeaders : undefined,
     redirect: 'refuse',
     learnedFrom: isNamed ? undefined : registryUrl,
     access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
@@ -143,7 +145,7 @@ function postForToken(
 
 async function readToken(response: HttpResponse, realm: URL, asked: number): Promise<Token> {
   const { token, expires_in: seconds = defaultSeconds } = parseToken(
-    await readBody(response, tokenBodyBytes),
+    await readBody(response, response.limits.tokenBytes),
     realm,
   )
   // Renewed before it ends, so that no large body is sent in vain.

@@ -1,4 +1,10 @@
-import { isCertificateCode, isNotTlsCode, OciError, UnreachableError } from '../../../errors.ts'
+import {
+  isCertificateCode,
+  isNotTlsCode,
+  OciError,
+  SizeExceedsLimitError,
+  UnreachableError,
+} from '../../../errors.ts'
 import { refusedAddress } from './guard.ts'
 import { redactUrl } from './redact.ts'
 
@@ -6,6 +12,10 @@ import { redactUrl } from './redact.ts'
 export function networkFailure(error: unknown, url: URL): unknown {
   const code = codeOf(error)
   if (error instanceof OciError || code === undefined || code === 'UND_ERR_INVALID_ARG') return error
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') {
+    const message = `the answer to ${redactUrl(url)} has more bytes in its headers than the limit`
+    return new SizeExceedsLimitError(message, { cause: withoutAnswer(error, code) })
+  }
   return new UnreachableError(`cannot reach ${url.host}: ${reason(code, url)} (${redactUrl(url)})`, {
     cause: withoutAnswer(error, code),
   })
@@ -45,6 +55,8 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['ECONNRESET', 'the connection was reset'],
   ['EPIPE', 'the connection was closed'],
   ['UND_ERR_SOCKET', 'the connection was closed before the answer was complete'],
+  ['ERR_EXCHANGE_TIMEOUT', 'timed out: the whole answer took too long'],
+  ['ERR_INFORMATIONAL_FLOOD', 'it sends informational answers without end'],
   ['UND_ERR_DESTROYED', 'the transport was closed'],
   ['UND_ERR_CLOSED', 'the transport was closed'],
 ])

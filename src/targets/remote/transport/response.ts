@@ -14,8 +14,6 @@ import type { HttpResponse } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
-const errorBodyBytes = 64 * 1024
-
 /**
  * Fails unless the status is one of these; the body is left for the caller only if it is.
  * `what` names the resource. Errors: NOT_FOUND for 404, AUTH for 401, 403 and 407 (of a proxy), else RESPONSE.
@@ -95,12 +93,29 @@ export function unusable({ method, status, url }: HttpResponse, reason: string):
   return new ResponseError(`${method} ${redacted}: ${reason}`, { method, url: redacted, status, errors: [] })
 }
 
-/** The whole body. Error: SIZE_EXCEEDS_LIMIT. */
+/**
+ * The whole body of a document. Errors: SIZE_EXCEEDS_LIMIT; UNREACHABLE also for one that takes longer than the total
+ * time, however steadily it comes.
+ */
 export async function readBody(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
   if (Number(response.header('content-length') ?? 0) > maxBytes) {
     await response.discard()
     throw tooLarge(response, maxBytes)
   }
+  const left = response.started + response.limits.totalTimeout - performance.now()
+  const late = (): void => response.breakOff('ERR_EXCHANGE_TIMEOUT')
+  const timer = setTimeout(late, Math.min(Math.max(0, left), longestTimer))
+  try {
+    return await readUpTo(response, maxBytes)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** In milliseconds: a timer for longer would end at once. */
+const longestTimer = 2 ** 31 - 1
+
+async function readUpTo(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of response.body) {
@@ -135,7 +150,7 @@ async function registryErrors(response: HttpResponse): Promise<readonly Registry
 /** The status is the answer; a body that cannot be read does not change it. */
 async function beginningOf(response: HttpResponse): Promise<string> {
   try {
-    return Buffer.from(await readBody(response, errorBodyBytes)).toString()
+    return Buffer.from(await readBody(response, response.limits.errorBytes)).toString()
   } catch (error) {
     if (error instanceof SizeExceedsLimitError || error instanceof UnreachableError) return ''
     throw error

@@ -17,12 +17,17 @@ const minLength = 4
  * What was sent that a server could repeat in a text for people: credentials and other headers of the user's, in
  * every spelling, and the values of a URL's query that may be a signature.
  */
-export function sentSecrets({ url, headers = {} }: Pick<HttpRequest, 'url' | 'headers'>): readonly string[] {
+export function sentSecrets({
+  url,
+  headers = {},
+  customHeaders = {},
+}: Pick<HttpRequest, 'url' | 'headers' | 'customHeaders'>): readonly string[] {
   const ofHeaders = Object.entries(headers).flatMap(([name, value]) => {
     if (harmless.has(name)) return []
     return name === 'authorization' ? spellings(value) : [value]
   })
-  return [...ofHeaders, ...hiddenValues(url)].filter((secret) => secret.length >= minLength)
+  const ofUser = Object.values(customHeaders).flatMap((value) => [value, ...spellings(value)])
+  return [...ofHeaders, ...ofUser, ...hiddenValues(url)].filter((secret) => secret.length >= minLength)
 }
 
 /** Of an Authorization: without its scheme, and for Basic the user name with the password, and that alone. */
