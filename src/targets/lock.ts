@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { LockedError } from '../errors.ts'
 import { currentOwner, isGone, type Owner } from './owner.ts'
+import { pause } from './pause.ts'
 import {
   isFileError,
   readSmallFile,
@@ -68,7 +68,7 @@ export async function acquireLock(
     if (isDead(seen, owner) || now - observed.since >= staleMilliseconds) {
       await takeAway(path, fs, { dead: seen, options })
     } else if (now - started >= timeoutMilliseconds) throw lockedError(path, seen)
-    else await pause(signal)
+    else await pause(5 + Math.random() * 20, signal)
   }
 }
 
@@ -214,13 +214,4 @@ function lockedError(path: string, { holder }: Seen): LockedError {
   return new LockedError(
     `${path} is held by ${name}: wait for it to end, or remove the file if it does not run`,
   )
-}
-
-async function pause(signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await delay(5 + Math.random() * 20, undefined, { signal })
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw error
-  }
 }

@@ -13,7 +13,7 @@ import {
 } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { acquireLock, type Lock } from '../lock.ts'
-import { isFileError, type FileStatus } from '../read-file.ts'
+import { isFileError, isUntouched, namesIn, statusOf } from '../read-file.ts'
 import { fillFile, makeFolder, removeFile, type WritableFile, type WriteFileOptions } from '../write-file.ts'
 import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
 import { remainder } from './remainder.ts'
@@ -65,10 +65,10 @@ export class Partials {
 
   /** Removes what nobody has gone on with for a week, and the locks that dead processes have left alone. */
   async sweep(): Promise<void> {
-    const names = (await this.#names()).filter((name) => namePattern.test(name))
+    const names = (await namesIn(this.#directory, this.#fs)).filter((name) => namePattern.test(name))
     if (names.length === 0) return
     for (const name of new Set(names.map((file) => file.replace(/\..*/, '')))) {
-      const isLeft = (path: string): Promise<boolean> => this.#isUntouched(path, oldMilliseconds)
+      const isLeft = (path: string): Promise<boolean> => isUntouched(path, this.#fs, oldMilliseconds)
       if (!(await isLeft(join(this.#directory, name)))) continue
       await this.#locked(name, async (path) => {
         if (await isLeft(path)) await removeFile(path, this.#fs)
@@ -132,7 +132,7 @@ export class Partials {
 
   /** 0 if nothing is there, undefined if something else is. */
   async #size(path: string): Promise<number | undefined> {
-    const status = await this.#status(path)
+    const status = await statusOf(path, this.#fs)
     if (status === undefined) return 0
     return status.isFile() ? Number(status.size) : undefined
   }
@@ -178,32 +178,9 @@ export class Partials {
     try {
       return await acquireLock(path, this.#fs, { timeoutMilliseconds: 0 })
     } catch (error) {
-      if (!(error instanceof LockedError) || !(await this.#isUntouched(path, deadMilliseconds))) throw error
+      if (!(error instanceof LockedError) || !(await isUntouched(path, this.#fs, deadMilliseconds)))
+        throw error
       return acquireLock(path, this.#fs, { timeoutMilliseconds: 0, staleMilliseconds: 0 })
-    }
-  }
-
-  /** True also for a file that is not there. */
-  async #isUntouched(path: string, milliseconds: number): Promise<boolean> {
-    const status = await this.#status(path)
-    return status === undefined || Date.now() - Number(status.ctimeMs) > milliseconds
-  }
-
-  async #status(path: string): Promise<FileStatus | undefined> {
-    try {
-      return await this.#fs.lstat(path)
-    } catch (error) {
-      if (isFileError(error, 'ENOENT')) return undefined
-      throw error
-    }
-  }
-
-  async #names(): Promise<readonly string[]> {
-    try {
-      return (await this.#fs.readdir(this.#directory)).filter((name) => typeof name === 'string')
-    } catch (error) {
-      if (isFileError(error, 'ENOENT', 'ENOTDIR')) return []
-      throw error
     }
   }
 }
