@@ -6,7 +6,7 @@ import { Repository } from '../../../src/targets/remote/repository.ts'
 import { blob } from '../contract/support.ts'
 
 // A process of its own: pushes a file as a blob to a repository, with a journal, and says what came of it. With
-// `stallAt` it reads so many bytes of the file, and then waits to be killed.
+// `stallAt` it reads so many bytes of the file, says so, and waits to be killed.
 const [name = '', uploadJournal = '', file = '', chunkBytes = 'Infinity', stallAt = 'Infinity'] =
   argv.slice(2)
 
@@ -18,6 +18,7 @@ async function* read(start: number): AsyncGenerator<Uint8Array> {
     yield taken
     position += taken.length
     if (taken.length === bytes.length) continue
+    stdout.write('stalled')
     setInterval(() => {}, 60_000)
     await new Promise(() => {})
   }
