@@ -129,9 +129,8 @@ async function sendRest(
   const isWhole = offset === 0 && size <= maxWholeBytes(endpoint)
   if (isWhole) return sendWhole(endpoint, session, { descriptor, body }, options)
   const content = body instanceof Uint8Array ? contentOf(body) : body
-  const rest = offset > 0 && content.from !== undefined ? content.from(offset) : content
   const isMissing = offset < size
-  if (isMissing && !(await sendInChunks(endpoint, session, { content: rest, offset, end: size }, options)))
+  if (isMissing && !(await sendInChunks(endpoint, session, { content, offset, end: size }, options)))
     return false
   // Its digest is that of the whole, which the registry checks in the end.
   await finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
