@@ -3,10 +3,12 @@ import { contentOf, type Content } from '../../../src/content/content.ts'
 import { Repository } from '../../../src/targets/remote/repository.ts'
 import {
   answerWith,
+  dropConnection,
   forgetBrokenUploads,
   on,
   resetRequestAfter,
   startFaultyRegistry,
+  times,
   type FaultyRegistry,
   type FaultyRegistryOptions,
 } from '../../../src/testing/testing.ts'
@@ -46,6 +48,14 @@ describe('an upload that breaks', () => {
     const error = await rejection(repository.push(descriptor, contentOf(bytes), absent))
     expect(error).toMatchObject({ code: 'UNREACHABLE' })
     expect(methods(registry).filter((method) => method === 'PUT')).toHaveLength(3)
+  })
+
+  it('when all of it has arrived is only ended once more', async () => {
+    const registry = await start({ faults: [on(put, times(1, dropConnection()))] })
+    const options = { chunkBytes: mebibyte, retry: { baseMilliseconds: 1 } }
+    await using repository = new Repository(`${registry.host}/a`, options)
+    expect(await repository.push(descriptor, contentOf(bytes), absent)).toBe('copied')
+    expect(methods(registry).filter((method) => method === 'PATCH')).toHaveLength(3)
   })
 
   it.each([Infinity, mebibyte])(

@@ -143,6 +143,14 @@ describe('an upload with a journal that did not come to its end', () => {
     await expectDone(place)
   })
 
+  it('is cancelled, and not written down, where its place is not below the repository', async () => {
+    const moved = moveUploads(() => '/uploads/1?_state=x')
+    const place = await start(on({ method: 'PUT' }, resetRequestAfter(9 * mebibyte)), moved)
+    expect(await rejection(push(place))).toMatchObject({ code: 'UNREACHABLE' })
+    expect(place.registry.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'DELETE'])
+    expect(await readdir(place.journal)).toEqual([])
+  })
+
   it('is not written down if it is small, or no journal is wanted', async () => {
     const place = await start()
     const small = bytes.subarray(0, 8 * mebibyte)
