@@ -30,10 +30,10 @@ async function start(options: FaultyRegistryOptions): Promise<FaultyRegistry> {
 const methods = ({ requests }: FaultyRegistry): readonly string[] => requests.map(({ method }) => method)
 
 describe('an upload that breaks', () => {
-  it('is cancelled at once at a host that has asked to be left alone for an hour', async () => {
-    const busy = answerWith(429, { headers: { 'retry-after': '3600' } })
+  it('is cancelled at once at a host that has asked to be left alone for a minute', async () => {
+    const busy = answerWith(429, { headers: { 'retry-after': '60' } })
     const registry = await start({ faults: [on(put, busy)] })
-    await using repository = new Repository(`${registry.host}/a`)
+    await using repository = new Repository(`${registry.host}/a`, { retry: { attempts: 1 } })
     const error = await rejection(repository.push(descriptor, contentOf(bytes), absent))
     expect(error).toMatchObject({ status: 429 })
     expect(methods(registry)).toEqual(['POST', 'PUT', 'DELETE'])
