@@ -4,9 +4,10 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { contentOf } from '../../../content/content.ts'
 import { AuthError, LockedError } from '../../../errors.ts'
-import { acquireLock, type Lock, type LockFileSystem } from '../../lock.ts'
+import { acquireLock, type Lock } from '../../lock.ts'
+import { privateFiles } from '../../private-files.ts'
 import { isFileError, readSmallFile } from '../../read-file.ts'
-import { makeFolder, writeFile, type WritableFileSystem } from '../../write-file.ts'
+import { makeFolder, writeFile } from '../../write-file.ts'
 
 /** docker's config.json or podman's auth.json. */
 export interface ConfigFile {
@@ -62,13 +63,6 @@ export async function changeConfigFile(
 }
 
 const maxConfigBytes = 4 * 1024 * 1024
-
-/** Makes files that only their owner may read, in folders that only he may enter. */
-const privateFiles: LockFileSystem & WritableFileSystem = {
-  ...fs,
-  open: (path, flags) => fs.open(path, flags, 0o600),
-  mkdir: (path, options) => fs.mkdir(path, { ...options, mode: 0o700 }),
-}
 
 type Document = Readonly<Record<string, unknown>>
 

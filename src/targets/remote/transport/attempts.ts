@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { causesOf, ResponseError, UnreachableError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
+import { pause } from '../../pause.ts'
 import type { HttpRequest } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { proxyUnavailable } from './tunnel.ts'
@@ -129,16 +129,6 @@ export function longestWait(failures: number, { baseMilliseconds, maxMillisecond
 /** Aborts with the request, and with the transport. */
 export function waitSignal({ closed }: RetryPolicy, signal: AbortSignal | undefined): AbortSignal {
   return signal === undefined ? closed : AbortSignal.any([signal, closed])
-}
-
-/** Rejects with the reason of an abort. */
-export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(milliseconds, undefined, { signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    throw error
-  }
 }
 
 /** The statuses of faults that pass: timeouts, too many requests, and gateways without a server behind them. */

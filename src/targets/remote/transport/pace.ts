@@ -1,4 +1,4 @@
-import { pause } from './attempts.ts'
+import { pause } from '../../pause.ts'
 import type { Send } from './http.ts'
 import { Turns } from './turns.ts'
 

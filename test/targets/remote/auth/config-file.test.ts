@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -123,6 +123,13 @@ describe('a change of a file of credentials', () => {
     await changeConfigFile(file, add('r.example', {}))
     expect(await documentIn(file)).toEqual({ auths: { 'r.example': {} } })
     for (const path of [folder, join(folder, '..')]) expect((await stat(path)).mode & 0o777).toBe(0o700)
+  })
+
+  it.runIf(process.getuid?.() === 0)('leaves a file to its owner, also when root makes it', async () => {
+    const file = await configFile(dockerConfig)
+    await chown(file, 12345, 54321)
+    await changeConfigFile(file, add('new.example', {}))
+    expect(await stat(file)).toMatchObject({ uid: 12345, gid: 54321 })
   })
 
   it('that is none writes nothing', async () => {
