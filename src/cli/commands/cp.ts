@@ -69,7 +69,7 @@ async function copyBetween({
 }: Job): Promise<void> {
   const { copy } = await import('../../copy/copy.ts')
   const from = await targets.open(source.place, connections.source)
-  const to = await targets.open(destination.place, connections.destination)
+  const to = await targets.open(destination.place, connections.destination, { chunkBytes: flags.chunkSize })
   const reference = await soleReference(from, source, options)
   const counter = new CopyCounter()
   const progress = chooseProgress(flags)
