@@ -1,10 +1,9 @@
-import { stderr } from 'node:process'
 import type { SignalOptions } from '../events.ts'
 import type { Target } from '../targets/target.ts'
 import { passwordWarning, readConnection, type Connection } from './connection.ts'
-import type { CommonFlags, TargetFlags } from './flags.ts'
+import type { TargetFlags } from './flags.ts'
+import { commandEvents } from './output/command-events.ts'
 import { runCommand, writeWarning, type Party } from './output/failure.ts'
-import { describeRequest } from './output/progress.ts'
 import { formatAddress, type Address } from './references.ts'
 import { Targets } from './targets.ts'
 
@@ -35,17 +34,9 @@ export function runConnected(
     if (warning !== undefined) writeWarning(warning)
     const targets = new Targets()
     try {
-      await work(targets, connection, { signal, onEvent: debugEvents(flags) })
+      await work(targets, connection, { signal, onEvent: commandEvents(flags) })
     } finally {
       await targets.close()
     }
   })
-}
-
-/** Requests where --debug is given, and warnings. */
-export function debugEvents({ debug = false }: CommonFlags): SignalOptions['onEvent'] {
-  return (event) => {
-    if (event.type === 'request' && debug) stderr.write(`${describeRequest(event)}\n`)
-    if (event.type === 'warning') writeWarning(event.message)
-  }
 }

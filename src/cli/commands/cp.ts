@@ -5,10 +5,11 @@ import type { CopyOptions, CopyResult } from '../../copy/options.ts'
 import { flagsOfSide, passwordWarning, readConnection, type Connection } from '../connection.ts'
 import type { CpFlags } from '../flags.ts'
 import { mountRepositories } from '../mount-from.ts'
+import { newWarnings, writeTrace } from '../output/command-events.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
 import { progressBars } from '../output/progress-bars.ts'
 import { progressLines } from '../output/progress-lines.ts'
-import { describeRequest, formatRate, type Progress } from '../output/progress.ts'
+import { formatRate, type Progress } from '../output/progress.ts'
 import { CopyCounter, type CopyReport } from '../output/report.ts'
 import { formatJson, writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
@@ -73,6 +74,7 @@ async function copyBetween({
   const reference = await soleReference(from, source, options)
   const counter = new CopyCounter()
   const progress = chooseProgress(flags)
+  const isNew = newWarnings()
   const started = performance.now()
   const result = await copy(from, reference, to, {
     ...options,
@@ -85,8 +87,8 @@ async function copyBetween({
     onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
     onEvent(event) {
       counter.hear(event)
-      if (event.type === 'request' && flags.debug === true) writeLine(describeRequest(event))
-      progress?.hear(event)
+      if (flags.debug === true && (event.type === 'request' || progress === undefined)) writeTrace(event)
+      if (isNew(event)) progress?.hear(event)
     },
   }).finally(() => progress?.stop())
   if (flags.quiet !== true) writeLine(summaryOf(counter, source, destination, performance.now() - started))
