@@ -6,6 +6,7 @@ import type { ListenAddress } from './flag-values.ts'
 /** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
 export interface CommonFlags {
   readonly debug?: boolean | undefined
+  readonly auditLog?: string | undefined
 }
 
 /** Of a command with a result. */
@@ -100,9 +101,11 @@ export function addLayoutFlag(command: Command, prefix: '' | 'from-' | 'to-' = '
   return command.option(`--${prefix}oci-layout`, `${whose} is a layout: DIR:tag or DIR@digest, without oci:`)
 }
 
-/** Adds `--debug`. */
+/** Adds `--debug` and `--audit-log`. */
 export function addCommonFlags(command: Command): Command {
-  return command.option('--debug', 'show each request and, when something fails, where')
+  return command
+    .option('--debug', 'show each request and, when something fails, where')
+    .option('--audit-log <file>', 'append what is read and changed, a line of JSON for each operation')
 }
 
 /** Adds `--format`. */

@@ -1,4 +1,5 @@
 import type { Credential } from '../../targets/remote/auth/credential.ts'
+import { audited } from '../audit-log.ts'
 import { passwordWarning, readConnection, readPassword } from '../connection.ts'
 import type { LoginFlags } from '../flags.ts'
 import { commandEvents } from '../output/command-events.ts'
@@ -13,17 +14,19 @@ import { usageError } from '../usage-error.ts'
 export async function login(text: string, flags: LoginFlags, { signal }: CommandContext): Promise<number> {
   const registry = parseRegistryName(text)
   const party: Party = { name: registry, prefix: '--', hasCredential: true }
-  return runCommand({ signal, debug: flags.debug, source: party, destination: party }, async () => {
+  const { debug, auditLog } = flags
+  return runCommand({ signal, debug, auditLog, source: party, destination: party }, async (log) => {
     const credential = await readCredential(flags, signal)
     const ofRegistry = { ...flags, username: undefined, password: undefined, passwordStdin: undefined }
     const { registryConfig, ...connection } = await readConnection(ofRegistry, '--', signal)
     const remote = await import('../../targets/remote/login.ts')
-    const { file, helper, isChecked } = await remote.login(registry, credential, {
-      ...connection,
-      file: registryConfig,
-      signal,
-      onEvent: commandEvents(flags),
-    })
+    const options = { ...connection, file: registryConfig, signal, onEvent: commandEvents(flags) }
+    const { file, helper, isChecked } = await audited(
+      log,
+      { operation: 'login', target: registry },
+      { signal },
+      () => remote.login(registry, credential, options),
+    )
     if (!isChecked)
       writeWarning(`${registry} did not ask for a credential: it is stored, but was not checked`)
     if (helper === undefined) writeWarning(`${file} has it as plain text; a credential helper would guard it`)
