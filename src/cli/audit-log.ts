@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import type { Descriptor } from '../content/descriptor.ts'
-import { redacted } from '../content/reference.ts'
 import { errorCode } from '../errors.ts'
 import { systemCode } from './output/hints.ts'
 import { formatJsonLine } from './output/stdout.ts'
@@ -114,8 +113,8 @@ function recordOf(entry: AuditEntry, run: string): object {
     time: new Date().toISOString(),
     run,
     operation,
-    target: redacted(target),
-    source: source === undefined ? undefined : redacted(source),
+    target,
+    source,
     reference,
     descriptor: descriptor && {
       mediaType: descriptor.mediaType,

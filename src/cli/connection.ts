@@ -7,7 +7,7 @@ import type { ReferrersMode } from '../targets/remote/endpoint.ts'
 import type { RetryOptions } from '../targets/remote/transport/attempts.ts'
 import { environmentCredential, type EnvironmentCredential } from './environment-credential.ts'
 import { readFlagFile } from './flag-values.ts'
-import type { ConnectionFlags, CpFlags, SharedFlags, SideFlags } from './flags.ts'
+import type { ConnectionFlags, CpFlags, SideFlags } from './flags.ts'
 import { usageError } from './usage-error.ts'
 
 /** How to connect to one registry. */
@@ -40,13 +40,11 @@ export type FlagPrefix = '--' | '--from-' | '--to-'
  */
 export function flagsOfSide(flags: CpFlags, side: Side): ConnectionFlags {
   const prefix = side === 'source' ? /^from(?=[A-Z])/ : /^to(?=[A-Z])/
-  const { registryConfig, auth, trustRealm, retries, retryTime } = flags
-  const shared: SharedFlags = { registryConfig, auth, trustRealm, retries, retryTime }
   const ofSide = new Command()
   for (const [name, value] of Object.entries<unknown>({ ...flags })) {
     if (prefix.test(name)) ofSide.setOptionValue(uncapitalized(name.replace(prefix, '')), value)
   }
-  return { ...shared, ...ofSide.opts<SideFlags>() }
+  return { ...flags, ...ofSide.opts<SideFlags>() }
 }
 
 /** Reads what the flags name: a password from stdin, certificates from a file. Throws a usage error. */
