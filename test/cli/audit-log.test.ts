@@ -226,6 +226,42 @@ describe('the audit log of other commands', () => {
   })
 })
 
+describe('the audit log of a server', () => {
+  it('has what clients read and wrote, what was refused, and nothing that is no name', async () => {
+    const image = graph({ image: ['config', 'layer'] })
+    await using folder = await newFolder()
+    const layout = new OciLayout(join(folder.path, 'in'))
+    await image.pushTo(layout)
+    await layout.tag(image.descriptor('image'), 'v1')
+    const log = join(folder.path, 'audit.log')
+    const served = startCommand(['serve', '--listen', '127.0.0.1:0', '--audit-log', log, '--quiet'])
+    const url = await served.firstLine()
+    const host = url.replace('http://', '')
+    const copied = await runCommand(['cp', `oci:${folder.path}/in:v1`, `${host}/app:v1`])
+    expect(copied).toMatchObject({ code: 0 })
+    expect((await runCommand(['repo', 'tags', `${host}/app`])).code).toBe(0)
+    expect((await runCommand(['resolve', `${host}/app:v9`])).code).toBe(3)
+    expect((await fetch(`${url}/v2/app/manifests/canary:canary@x`)).ok).toBe(false)
+    served.child.kill('SIGTERM')
+    expect(await served.ended).toMatchObject({ code: 0 })
+    const records = await recordsIn(log)
+    const seen = records.map(
+      ({ operation, reference = '', error = '' }) => `${operation} ${reference} ${error}`,
+    )
+    const digests = ['config', 'layer'].map((name) => image.descriptor(name).digest)
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        ...digests.map((digest) => `push ${digest} `),
+        'push v1 ',
+        'list  ',
+        'resolve v9 HTTP_404',
+      ]),
+    )
+    expect(new Set(records.map(({ target }) => target))).toEqual(new Set([`${host}/app`]))
+    expect(await readFile(log, 'utf8')).not.toContain('canary')
+  })
+})
+
 describe('the file of an audit log', () => {
   it('that cannot be opened ends the command before anything is asked or moved', async () => {
     await using registry = await startRegistry()
