@@ -1,8 +1,13 @@
 import { stdin } from 'node:process'
 import { addAbortSignal } from 'node:stream'
+import { Command } from 'commander'
+import type { Side } from '../events.ts'
 import type { Credential } from '../targets/remote/auth/credential.ts'
+import type { ReferrersMode } from '../targets/remote/endpoint.ts'
+import type { RetryOptions } from '../targets/remote/transport/attempts.ts'
 import { environmentCredential, type EnvironmentCredential } from './environment-credential.ts'
-import { readFlagFile, type ConnectionFlags, type CpFlags } from './flags.ts'
+import { readFlagFile } from './flag-values.ts'
+import type { ConnectionFlags, CpFlags, SideFlags } from './flags.ts'
 import { usageError } from './usage-error.ts'
 
 /** How to connect to one registry. */
@@ -21,36 +26,25 @@ export interface Connection {
   readonly insecure?: boolean | undefined
   /** Certificates in PEM. */
   readonly ca?: string | undefined
+  readonly retry?: RetryOptions | undefined
+  /** Where referrers are kept. @default found out */
+  readonly referrers?: ReferrersMode | undefined
 }
 
 /** What the flags of one side of a copy begin with; `--` for a command with one target. */
 export type FlagPrefix = '--' | '--from-' | '--to-'
 
-/** The connection flags of one side of a copy. */
-export function flagsOfSide(flags: CpFlags, side: 'source' | 'destination'): ConnectionFlags {
-  const shared = { auth: flags.auth, trustRealm: flags.trustRealm }
-  if (side === 'source') {
-    return {
-      username: flags.fromUsername,
-      password: flags.fromPassword,
-      passwordStdin: flags.fromPasswordStdin,
-      plainHttp: flags.fromPlainHttp,
-      insecure: flags.fromInsecure,
-      caFile: flags.fromCaFile,
-      registryConfig: flags.fromRegistryConfig ?? flags.registryConfig,
-      ...shared,
-    }
+/**
+ * The connection flags of one side of a copy: `fromUsername` is its `username`. What is said of a side goes before what is
+ * said of both. That each flag has the type of its member is commander's word here as it is for all other flags.
+ */
+export function flagsOfSide(flags: CpFlags, side: Side): ConnectionFlags {
+  const prefix = side === 'source' ? /^from(?=[A-Z])/ : /^to(?=[A-Z])/
+  const ofSide = new Command()
+  for (const [name, value] of Object.entries<unknown>({ ...flags })) {
+    if (prefix.test(name)) ofSide.setOptionValue(uncapitalized(name.replace(prefix, '')), value)
   }
-  return {
-    username: flags.toUsername,
-    password: flags.toPassword,
-    passwordStdin: flags.toPasswordStdin,
-    plainHttp: flags.toPlainHttp,
-    insecure: flags.toInsecure,
-    caFile: flags.toCaFile,
-    registryConfig: flags.toRegistryConfig ?? flags.registryConfig,
-    ...shared,
-  }
+  return { ...flags, ...ofSide.opts<SideFlags>() }
 }
 
 /** Reads what the flags name: a password from stdin, certificates from a file. Throws a usage error. */
@@ -82,6 +76,18 @@ export async function readConnection(
     plainHttp: plainHttp ?? (wantsTls ? false : undefined),
     insecure,
     ca,
+    retry: retryOptions(flags),
+    referrers: flags.distributionSpec && referrersModes[flags.distributionSpec],
+  }
+}
+
+const referrersModes = { 'v1.1-referrers-api': 'api', 'v1.1-referrers-tag': 'tag-schema' } as const
+
+/** Who asks for repetitions counts those, as of skopeo's --retry-times; an attempt is the first request too. */
+function retryOptions({ retries, retryTime }: ConnectionFlags): RetryOptions {
+  return {
+    attempts: retries === undefined ? undefined : retries + 1,
+    budgetMilliseconds: retryTime === undefined ? undefined : retryTime * 1000,
   }
 }
 
@@ -109,4 +115,8 @@ export async function readPassword(signal: AbortSignal): Promise<string> {
     .replace(/\r?\n$/, '')
   if (password === '') throw usageError('there is no password on stdin')
   return password
+}
+
+function uncapitalized(name: string): string {
+  return name.charAt(0).toLowerCase() + name.slice(1)
 }

@@ -140,6 +140,22 @@ describe('copygraph login', () => {
     })
   })
 
+  it.runIf(process.platform === 'linux')(
+    'takes both answers from one paste, and shows no password',
+    async () => {
+      await using registry = await startClosed()
+      await using folder = await newFolder()
+      const terminal = await typeInto(['login', registry.name], folder.path, [
+        [/Username: $/, 'me\rcanary\rcanary\r'],
+      ])
+      expect(terminal.code).toBe(0)
+      expect(terminal.shown).toMatch(/Username: [^]*me[^]*Password: [^]*Login Succeeded/)
+      expect(terminal.shown).not.toContain('canary')
+      const file = await readFile(join(folder.path, 'config.json'), 'utf8')
+      expect(JSON.parse(file)).toEqual({ auths: { [registry.name]: { auth } } })
+    },
+  )
+
   it.runIf(process.platform === 'linux').each([
     ['Ctrl-C', '\u0003', 130],
     ['Ctrl-D', '\u0004', 2],
