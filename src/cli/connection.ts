@@ -8,6 +8,7 @@ import type { RetryOptions } from '../targets/remote/transport/attempts.ts'
 import { environmentCredential, type EnvironmentCredential } from './environment-credential.ts'
 import { readFlagFile } from './flag-values.ts'
 import type { ConnectionFlags, CpFlags, SideFlags } from './flags.ts'
+import { readHeaders, showsSecret } from './headers.ts'
 import { usageError } from './usage-error.ts'
 
 /** How to connect to one registry. */
@@ -26,6 +27,18 @@ export interface Connection {
   readonly insecure?: boolean | undefined
   /** Certificates in PEM. */
   readonly ca?: string | undefined
+  /** The certificate that the registry sees, in PEM, and its key. */
+  readonly certificate?: string | undefined
+  readonly key?: string | undefined
+  /** For the registry alone. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Addresses by `host:port`. */
+  readonly resolve?: Readonly<Record<string, string>> | undefined
+  /** Of a proxy; '' for none. @default as the environment says */
+  readonly proxy?: string | undefined
+  readonly requestsPerSecond?: number | undefined
+  /** Events of requests have their headers, masked. @default false */
+  readonly traceHeaders?: boolean | undefined
   readonly retry?: RetryOptions | undefined
   /** Where referrers are kept. @default found out */
   readonly referrers?: ReferrersMode | undefined
@@ -62,11 +75,13 @@ export async function readConnection(
     throw usageError(`a user name and a password go together: ${prefix}username NAME ${prefix}password-stdin`)
   }
   const ca = await readFlagFile(caFile, `${prefix}ca-file`)
+  const client = await readClientCertificate(flags, prefix)
+  const headers = await readHeaders(flags.header ?? [], `${prefix}header`)
   const secret = passwordStdin ? await readPassword(signal) : password
   const credential =
     username === undefined || secret === undefined ? undefined : { username, password: secret }
   // Without a flag localhost is reached by HTTP; who says something about certificates wants TLS there too.
-  const wantsTls = ca !== undefined || insecure === true
+  const wantsTls = ca !== undefined || client !== undefined || insecure === true
   return {
     credential,
     ofEnvironment: environmentCredential(),
@@ -76,8 +91,28 @@ export async function readConnection(
     plainHttp: plainHttp ?? (wantsTls ? false : undefined),
     insecure,
     ca,
+    ...client,
+    headers,
+    resolve: flags.resolve,
+    proxy: flags.proxy,
+    requestsPerSecond: flags.requestsPerSecond,
+    traceHeaders: flags.debug,
     retry: retryOptions(flags),
     referrers: flags.distributionSpec && referrersModes[flags.distributionSpec],
+  }
+}
+
+async function readClientCertificate(
+  { certFile, keyFile }: ConnectionFlags,
+  prefix: FlagPrefix,
+): Promise<Pick<Connection, 'certificate' | 'key'> | undefined> {
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw usageError(`a certificate and its key go together: ${prefix}cert-file FILE ${prefix}key-file FILE`)
+  }
+  if (certFile === undefined) return undefined
+  return {
+    certificate: await readFlagFile(certFile, `${prefix}cert-file`),
+    key: await readFlagFile(keyFile, `${prefix}key-file`),
   }
 }
 
@@ -91,10 +126,19 @@ function retryOptions({ retries, retryTime }: ConnectionFlags): RetryOptions {
   }
 }
 
-/** What docker says too, to whoever types a password where others see it. */
-export function passwordWarning(flags: ConnectionFlags, prefix: FlagPrefix): string | undefined {
-  if (flags.password === undefined) return undefined
-  return `${prefix}password shows the password to everyone who lists processes: ${prefix}password-stdin does not`
+/** What docker says too, to whoever types a secret where others see it. */
+export function secretWarnings(flags: ConnectionFlags, prefix: FlagPrefix): readonly string[] {
+  const { password, header = [], proxy = '' } = flags
+  const seen = 'to everyone who lists processes'
+  return [
+    ...(password === undefined
+      ? []
+      : [`${prefix}password shows the password ${seen}: ${prefix}password-stdin does not`]),
+    ...(header.some(showsSecret)
+      ? [`${prefix}header shows its value ${seen}: ${prefix}header @FILE does not`]
+      : []),
+    ...(proxy.includes('@') ? [`--proxy shows its password ${seen}: the variable HTTPS_PROXY does not`] : []),
+  ]
 }
 
 const maxPasswordBytes = 64 * 1024

@@ -34,6 +34,22 @@ export function count(text: string): number {
   throw new InvalidArgumentError('Expected a whole number from 0 to 999999.')
 }
 
+/** Adds a text to those before. */
+export function texts(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
+}
+
+/** Reads `host:port:address[:port]`, as curl and oras do, and adds it to those before. Throws a usage error. */
+export function resolveEntries(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, place, address] =
+    /^([^:[\]]+:\d{1,5}):((?:\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::\d{1,5})?)$/.exec(text) ?? []
+  if (place !== undefined && address !== undefined) return { ...before, [place]: address }
+  throw new InvalidArgumentError('Expected HOST:PORT:ADDRESS[:PORT], such as host:443:10.0.0.1.')
+}
+
 /** Reads a time in seconds. Throws a usage error. */
 export function seconds(text: string): number {
   if (/^\d{1,6}(?:\.\d{1,3})?$/.test(text)) return Number(text)

@@ -23,6 +23,12 @@ export interface SideFlags {
   readonly plainHttp?: boolean | undefined
   readonly insecure?: boolean | undefined
   readonly caFile?: string | undefined
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+  /** `Name: value` or `@FILE`. */
+  readonly header?: readonly string[] | undefined
+  /** Addresses by `host:port`. */
+  readonly resolve?: Readonly<Record<string, string>> | undefined
   readonly registryConfig?: string | undefined
   readonly distributionSpec?: DistributionSpec | undefined
 }
@@ -32,13 +38,15 @@ export interface SharedFlags {
   readonly registryConfig?: string | undefined
   readonly auth?: 'auto' | 'basic' | 'token' | undefined
   readonly trustRealm?: readonly string[] | undefined
+  readonly proxy?: string | undefined
+  readonly requestsPerSecond?: number | undefined
   readonly retries?: number | undefined
   /** In seconds. */
   readonly retryTime?: number | undefined
 }
 
 /** All that is said of the connection to one registry. */
-export interface ConnectionFlags extends SideFlags, SharedFlags {}
+export interface ConnectionFlags extends CommonFlags, SideFlags, SharedFlags {}
 
 /** The flags of a side, with its name in front: `username` is `fromUsername`. */
 type Prefixed<Prefix extends string, Flags> = {
@@ -125,6 +133,20 @@ export function addConnectionFlags(command: Command, prefix: '' | 'from-' | 'to-
     .option(`--${prefix}plain-http`, `HTTP without TLS to ${whose}; localhost needs no flag`)
     .option(`--${prefix}insecure`, `take any TLS certificate of ${whose}; TLS for localhost too`)
     .option(`--${prefix}ca-file <file>`, `certificates (PEM) to trust for ${whose}; TLS for localhost too`)
+    .option(`--${prefix}cert-file <file>`, `certificate (PEM) to show to ${whose}, with --${prefix}key-file`)
+    .option(`--${prefix}key-file <file>`, `its key (PEM), with --${prefix}cert-file`)
+    .addOption(
+      new Option(
+        `${short('H')}--${prefix}header <'Name: value'>`,
+        `header for ${whose}, or @FILE with one a line; may be repeated`,
+      ).argParser(values.texts),
+    )
+    .addOption(
+      new Option(
+        `--${prefix}resolve <host:port:address[:port]>`,
+        `address to connect to for a host of ${whose}; may be repeated`,
+      ).argParser(values.resolveEntries),
+    )
     .option(`--${prefix}registry-config <file>`, `the only file with stored credentials for ${whose}`)
 }
 
@@ -143,6 +165,12 @@ export function addSharedFlags(command: Command): Command {
       )
         .argParser(values.registryNames)
         .default([], 'none'),
+    )
+    .option('--proxy <url>', "for all registries ($HTTPS_PROXY, $HTTP_PROXY, $NO_PROXY); '' for none")
+    .addOption(
+      new Option('--requests-per-second <number>', 'to each registry at most (no limit)').argParser(
+        values.positiveInteger,
+      ),
     )
     .addOption(
       new Option(

@@ -2,7 +2,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Target } from '../targets/target.ts'
 import { audited, auditedPlace, type AuditEntry, type AuditOperation } from './audit-log.ts'
-import { passwordWarning, readConnection, type Connection } from './connection.ts'
+import { secretWarnings, readConnection, type Connection } from './connection.ts'
 import type { TargetFlags } from './flags.ts'
 import { commandEvents } from './output/command-events.ts'
 import { runCommand, writeWarning, type Party } from './output/failure.ts'
@@ -47,8 +47,7 @@ export function runConnected(
   const { debug, auditLog } = flags
   return runCommand({ signal, debug, auditLog, source: known, destination: known }, async (log) => {
     const connection = await readConnection(flags, '--', signal)
-    const warning = passwordWarning(flags, '--')
-    if (warning !== undefined) writeWarning(warning)
+    secretWarnings(flags, '--').forEach(writeWarning)
     const targets = new Targets()
     try {
       await audited(log, entryOf(party), { signal, found: (found) => found }, () =>

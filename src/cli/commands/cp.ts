@@ -2,7 +2,7 @@ import { env, stderr } from 'node:process'
 import { formatBytes } from '../../content/format-bytes.ts'
 import { isTag } from '../../content/reference.ts'
 import type { CopyOptions, CopyResult } from '../../copy/options.ts'
-import { flagsOfSide, passwordWarning, readConnection, type Connection } from '../connection.ts'
+import { flagsOfSide, secretWarnings, readConnection, type Connection } from '../connection.ts'
 import type { CpFlags } from '../flags.ts'
 import { auditedPlace } from '../audit-log.ts'
 import { CopyAudit } from '../copy-audit.ts'
@@ -18,6 +18,7 @@ import type { CommandContext } from '../program.ts'
 import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
 import { soleReference } from '../sole-reference.ts'
 import { Targets } from '../targets.ts'
+import { uploadJournal } from '../upload-journal.ts'
 import { usageError } from '../usage-error.ts'
 
 /** `copygraph cp`: copies the graph under a reference, and says what is at the destination then. */
@@ -81,7 +82,10 @@ async function copyBetween({
 }: Job): Promise<void> {
   const { copy } = await import('../../copy/copy.ts')
   const from = await targets.open(source.place, connections.source)
-  const to = await targets.open(destination.place, connections.destination, { chunkBytes: flags.chunkSize })
+  const to = await targets.open(destination.place, connections.destination, {
+    chunkBytes: flags.chunkSize,
+    uploadJournal: uploadJournal(),
+  })
   const reference = await soleReference(from, source, options)
   audit?.begin(reference)
   const counter = new CopyCounter()
@@ -117,8 +121,8 @@ async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<Con
     source: await readConnection(sides.source, '--from-', signal),
     destination: await readConnection(sides.destination, '--to-', signal),
   }
-  const warnings = [passwordWarning(sides.source, '--from-'), passwordWarning(sides.destination, '--to-')]
-  if (flags.quiet !== true) warnings.forEach((warning) => warning !== undefined && writeWarning(warning))
+  const warnings = [...secretWarnings(sides.source, '--from-'), ...secretWarnings(sides.destination, '--to-')]
+  if (flags.quiet !== true) new Set(warnings).forEach((warning) => writeWarning(warning))
   return connections
 }
 

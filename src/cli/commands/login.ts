@@ -1,6 +1,6 @@
 import type { Credential } from '../../targets/remote/auth/credential.ts'
 import { audited } from '../audit-log.ts'
-import { passwordWarning, readConnection, readPassword } from '../connection.ts'
+import { secretWarnings, readConnection, readPassword } from '../connection.ts'
 import type { LoginFlags } from '../flags.ts'
 import { commandEvents } from '../output/command-events.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
@@ -8,6 +8,7 @@ import { writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { canPrompt, prompt } from '../prompt.ts'
 import { parseRegistryName } from '../references.ts'
+import { transportOptions } from '../transport-options.ts'
 import { usageError } from '../usage-error.ts'
 
 /** `copygraph login`: checks a credential at a registry, and stores it. */
@@ -18,9 +19,14 @@ export async function login(text: string, flags: LoginFlags, { signal }: Command
   return runCommand({ signal, debug, auditLog, source: party, destination: party }, async (log) => {
     const credential = await readCredential(flags, signal)
     const ofRegistry = { ...flags, username: undefined, password: undefined, passwordStdin: undefined }
-    const { registryConfig, ...connection } = await readConnection(ofRegistry, '--', signal)
+    const connection = await readConnection(ofRegistry, '--', signal)
     const remote = await import('../../targets/remote/login.ts')
-    const options = { ...connection, file: registryConfig, signal, onEvent: commandEvents(flags) }
+    const options = {
+      ...transportOptions(registry, connection),
+      file: connection.registryConfig,
+      signal,
+      onEvent: commandEvents(flags),
+    }
     const { file, helper, isChecked } = await audited(
       log,
       { operation: 'login', target: registry },
@@ -42,8 +48,7 @@ async function readCredential(flags: LoginFlags, signal: AbortSignal): Promise<C
   if (given.length > 1) {
     throw usageError('give one of --password, --password-stdin, --identity-token and --identity-token-stdin')
   }
-  const warning = passwordWarning(flags, '--')
-  if (warning !== undefined) writeWarning(warning)
+  secretWarnings(flags, '--').forEach(writeWarning)
   if (identityToken !== undefined) {
     writeWarning(
       '--identity-token shows the token to everyone who lists processes: --identity-token-stdin does not',
