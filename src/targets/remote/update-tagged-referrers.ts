@@ -8,7 +8,8 @@ import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
 import { putManifest } from './manifests.ts'
 import { readTaggedList, referrersTag, type TaggedList } from './referrers-tag.ts'
 import { removeAt } from './removal.ts'
-import { Attempts, pause, waitSignal } from './transport/attempts.ts'
+import { pause } from '../pause.ts'
+import { Attempts, waitSignal } from './transport/attempts.ts'
 
 /** What is to become of a list of referrers; one that comes back in the same length is as it should be. */
 export type ListChange = (referrers: readonly Descriptor[]) => readonly Descriptor[]
