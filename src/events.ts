@@ -37,6 +37,13 @@ export type TargetEvent =
       readonly url: string
       readonly status: number
       readonly milliseconds: number
+      /**
+       * Only where a transport traces headers: all that were sent, by names in lower case. Values of names that are not
+       * known to be harmless are `***`, and URLs are redacted as in errors. They are text from outside.
+       */
+      readonly requestHeaders?: Readonly<Record<string, string>>
+      /** The same for what was answered. */
+      readonly responseHeaders?: Readonly<Record<string, string>>
     }
   /** Before a request is made, or a transfer goes on, after a failure that may pass; or while the host wants fewer requests. */
   | {

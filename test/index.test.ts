@@ -92,6 +92,7 @@ const names = {
     'Transport',
     'login',
     'logout',
+    'registryCertificates',
     'storedCredentials',
   ],
   '../src/testing/testing.ts': [

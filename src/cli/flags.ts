@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises'
-import { InvalidArgumentError, Option, type Command } from 'commander'
-import { parsePlatform, type Platform } from '../content/platform.ts'
-import { isRegistry } from '../content/reference.ts'
-import { usageError } from './usage-error.ts'
+import { Option, type Command } from 'commander'
+import type { Platform } from '../content/platform.ts'
+import * as values from './flag-values.ts'
+import type { ListenAddress } from './flag-values.ts'
 
 /** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
 export interface CommonFlags {
   readonly debug?: boolean | undefined
+  readonly auditLog?: string | undefined
 }
 
 /** Of a command with a result. */
@@ -14,18 +14,47 @@ export interface FormatFlags extends CommonFlags {
   readonly format: 'text' | 'json'
 }
 
-/** How to connect to one registry. */
-export interface ConnectionFlags {
+/** How to connect to one registry: in `cp` each of them once for either side. */
+export interface SideFlags {
+  readonly ociLayout?: boolean | undefined
   readonly username?: string | undefined
   readonly password?: string | undefined
   readonly passwordStdin?: boolean | undefined
   readonly plainHttp?: boolean | undefined
   readonly insecure?: boolean | undefined
   readonly caFile?: string | undefined
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+  /** `Name: value` or `@FILE`. */
+  readonly header?: readonly string[] | undefined
+  /** Addresses by `host:port`. */
+  readonly resolve?: Readonly<Record<string, string>> | undefined
+  readonly registryConfig?: string | undefined
+  readonly distributionSpec?: DistributionSpec | undefined
+}
+
+/** How to connect to the registries on all sides of a command. */
+export interface SharedFlags {
   readonly registryConfig?: string | undefined
   readonly auth?: 'auto' | 'basic' | 'token' | undefined
   readonly trustRealm?: readonly string[] | undefined
+  readonly proxy?: string | undefined
+  readonly requestsPerSecond?: number | undefined
+  readonly retries?: number | undefined
+  /** In seconds. */
+  readonly retryTime?: number | undefined
 }
+
+/** All that is said of the connection to one registry. */
+export interface ConnectionFlags extends CommonFlags, SideFlags, SharedFlags {}
+
+/** The flags of a side, with its name in front: `username` is `fromUsername`. */
+type Prefixed<Prefix extends string, Flags> = {
+  readonly [Name in keyof Flags & string as `${Prefix}${Capitalize<Name>}`]: Flags[Name]
+}
+
+/** As oras spells them: where referrers are kept. */
+export type DistributionSpec = 'v1.1-referrers-api' | 'v1.1-referrers-tag'
 
 export interface LoginFlags extends CommonFlags, ConnectionFlags {
   readonly identityToken?: string | undefined
@@ -37,9 +66,7 @@ export interface LogoutFlags extends CommonFlags {
 }
 
 /** Of a command with one target. */
-export interface TargetFlags extends FormatFlags, ConnectionFlags {
-  readonly ociLayout?: boolean | undefined
-}
+export interface TargetFlags extends FormatFlags, ConnectionFlags {}
 
 /** Of a command that lists names. */
 export interface ListFlags extends TargetFlags {
@@ -63,42 +90,17 @@ export interface ServeFlags extends CommonFlags {
 }
 
 /** Of `copygraph cp`. */
-export interface CpFlags extends FormatFlags {
+export interface CpFlags
+  extends FormatFlags, SharedFlags, Prefixed<'from', SideFlags>, Prefixed<'to', SideFlags> {
   readonly platform?: Platform | undefined
   readonly concurrency?: number | undefined
+  readonly chunkSize?: number | undefined
   readonly verify: 'root' | 'manifests' | 'full'
   readonly foreignLayers: 'skip' | 'copy' | 'error'
   readonly allowMissingSubject?: boolean | undefined
   readonly mountFrom: readonly string[]
   readonly quiet?: boolean | undefined
   readonly tty: boolean
-  readonly auth?: ConnectionFlags['auth']
-  readonly trustRealm?: readonly string[] | undefined
-  readonly registryConfig?: string | undefined
-  readonly fromRegistryConfig?: string | undefined
-  readonly toRegistryConfig?: string | undefined
-  readonly fromOciLayout?: boolean | undefined
-  readonly fromUsername?: string | undefined
-  readonly fromPassword?: string | undefined
-  readonly fromPasswordStdin?: boolean | undefined
-  readonly fromPlainHttp?: boolean | undefined
-  readonly fromInsecure?: boolean | undefined
-  readonly fromCaFile?: string | undefined
-  readonly toOciLayout?: boolean | undefined
-  readonly toUsername?: string | undefined
-  readonly toPassword?: string | undefined
-  readonly toPasswordStdin?: boolean | undefined
-  readonly toPlainHttp?: boolean | undefined
-  readonly toInsecure?: boolean | undefined
-  readonly toCaFile?: string | undefined
-}
-
-/** Where a server listens. */
-export interface ListenAddress {
-  /** A name or an address, without brackets. */
-  readonly host: string
-  /** 0 for any that is free. */
-  readonly port: number
 }
 
 /** Says that an argument is the folder of a layout without a prefix. */
@@ -107,9 +109,11 @@ export function addLayoutFlag(command: Command, prefix: '' | 'from-' | 'to-' = '
   return command.option(`--${prefix}oci-layout`, `${whose} is a layout: DIR:tag or DIR@digest, without oci:`)
 }
 
-/** Adds `--debug`. */
+/** Adds `--debug` and `--audit-log`. */
 export function addCommonFlags(command: Command): Command {
-  return command.option('--debug', 'show each request and, when something fails, where')
+  return command
+    .option('--debug', 'show each request and, when something fails, where')
+    .option('--audit-log <file>', 'append what is read and changed, a line of JSON for each operation')
 }
 
 /** Adds `--format`. */
@@ -129,11 +133,25 @@ export function addConnectionFlags(command: Command, prefix: '' | 'from-' | 'to-
     .option(`--${prefix}plain-http`, `HTTP without TLS to ${whose}; localhost needs no flag`)
     .option(`--${prefix}insecure`, `take any TLS certificate of ${whose}; TLS for localhost too`)
     .option(`--${prefix}ca-file <file>`, `certificates (PEM) to trust for ${whose}; TLS for localhost too`)
+    .option(`--${prefix}cert-file <file>`, `certificate (PEM) to show to ${whose}, with --${prefix}key-file`)
+    .option(`--${prefix}key-file <file>`, `its key (PEM), with --${prefix}cert-file`)
+    .addOption(
+      new Option(
+        `${short('H')}--${prefix}header <'Name: value'>`,
+        `header for ${whose}, or @FILE with one a line; may be repeated`,
+      ).argParser(values.texts),
+    )
+    .addOption(
+      new Option(
+        `--${prefix}resolve <host:port:address[:port]>`,
+        `address to connect to for a host of ${whose}; may be repeated`,
+      ).argParser(values.resolveEntries),
+    )
     .option(`--${prefix}registry-config <file>`, `the only file with stored credentials for ${whose}`)
 }
 
-/** How credentials are shown, on all sides of a command. */
-export function addAuthenticationFlags(command: Command): Command {
+/** How registries are reached and who is shown to them, on all sides of a command. */
+export function addSharedFlags(command: Command): Command {
   return command
     .addOption(
       new Option('--auth <way>', 'as the registry wants it; only the password; only tokens')
@@ -145,9 +163,35 @@ export function addAuthenticationFlags(command: Command): Command {
         '--trust-realm <host>',
         'a token service elsewhere that may see credentials; may be repeated',
       )
-        .argParser(registryNames)
+        .argParser(values.registryNames)
         .default([], 'none'),
     )
+    .option('--proxy <url>', "for all registries ($HTTPS_PROXY, $HTTP_PROXY, $NO_PROXY); '' for none")
+    .addOption(
+      new Option('--requests-per-second <number>', 'to each registry at most (no limit)').argParser(
+        values.positiveInteger,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--retries <number>',
+        'how often a request is repeated after a failure that may pass (5); 0 for never',
+      ).argParser(values.count),
+    )
+    .addOption(
+      new Option(
+        '--retry-time <seconds>',
+        'how long one request may wait for its repetitions in all (300)',
+      ).argParser(values.seconds),
+    )
+}
+
+/** Where one side of a copy keeps referrers. */
+export function addReferrersFlag(command: Command, prefix: 'from-' | 'to-'): Command {
+  const whose = { 'from-': 'the source', 'to-': 'the destination' }[prefix]
+  const text = `where ${whose} keeps referrers (found out): in its API, or in tags`
+  const option = new Option(`--${prefix}distribution-spec <how>`, text)
+  return command.addOption(option.choices(['v1.1-referrers-api', 'v1.1-referrers-tag']))
 }
 
 /** Adds `--platform`. */
@@ -156,45 +200,5 @@ export function addPlatformFlag(command: Command): Command {
     '--platform <os/arch[/variant]>',
     'take the one image for this platform; local for this machine',
   )
-  return command.addOption(option.argParser(platformArgument))
-}
-
-/** Reads a number of things. Throws a usage error. */
-export function positiveInteger(text: string): number {
-  const value = Number(text)
-  if (/^\d{1,6}$/.test(text) && value > 0) return value
-  throw new InvalidArgumentError('Expected a whole number from 1 to 999999.')
-}
-
-/** `host:port`, `[IPv6]:port` or `:port` for all addresses. */
-export function listenAddress(text: string): ListenAddress {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? []
-  if (port === undefined || Number(port) > 65_535) {
-    throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:5000 or [::1]:5000.')
-  }
-  return { host: bracketed ?? (plain === undefined || plain === '' ? '0.0.0.0' : plain), port: Number(port) }
-}
-
-/** The text of the file that a flag names, undefined without the flag. Throws a usage error. */
-export async function readFlagFile(file: string | undefined, flag: string): Promise<string | undefined> {
-  if (file === undefined) return undefined
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    throw usageError(`${flag} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
-function registryNames(host: string, hosts: readonly string[]): readonly string[] {
-  if (isRegistry(host)) return [...hosts, host]
-  throw new InvalidArgumentError('Expected a host, or host:port.')
-}
-
-function platformArgument(text: string): Platform {
-  try {
-    return parsePlatform(text)
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw new InvalidArgumentError('Expected os/arch[/variant], such as linux/arm64/v8, or local.')
-  }
+  return command.addOption(option.argParser(values.platform))
 }

@@ -3,6 +3,7 @@ import { stderr, stdout } from 'node:process'
 import { Command, Option } from 'commander'
 import { printable } from '../content/printable.ts'
 import { redacted } from '../content/reference.ts'
+import * as values from './flag-values.ts'
 import * as flags from './flags.ts'
 import { exitCodesHelp } from './output/exit-codes.ts'
 
@@ -64,7 +65,13 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
   flags.addPlatformFlag(command)
   command
     .addOption(
-      new Option('-j, --concurrency <number>', 'large blobs at a time (6)').argParser(flags.positiveInteger),
+      new Option('-j, --concurrency <number>', 'large blobs at a time (6)').argParser(values.positiveInteger),
+    )
+    .addOption(
+      new Option(
+        '--chunk-size <bytes>',
+        'larger blobs are sent in chunks of so many (4MiB, 4194304)',
+      ).argParser(values.byteSize),
     )
     .addOption(
       new Option('--verify <depth>', 'how much of what is there already is looked at')
@@ -82,12 +89,7 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
         .argParser((name: string, names: readonly string[]) => [...names, name])
         .default([], 'none'),
     )
-  for (const side of ['from-', 'to-'] as const) {
-    flags.addLayoutFlag(command, side)
-    flags.addConnectionFlags(command, side)
-  }
-  command.option('--registry-config <file>', 'the only file with stored credentials for both sides')
-  flags.addAuthenticationFlags(command)
+  addSideFlags(command)
   flags.addFormatFlag(command)
   command
     .option('-q, --quiet', 'no progress and no warnings on stderr')
@@ -101,6 +103,16 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
     })
 }
 
+function addSideFlags(command: Command): void {
+  for (const side of ['from-', 'to-'] as const) {
+    flags.addLayoutFlag(command, side)
+    flags.addConnectionFlags(command, side)
+    flags.addReferrersFlag(command, side)
+  }
+  command.option('--registry-config <file>', 'the only file with stored credentials for both sides')
+  flags.addSharedFlags(command)
+}
+
 function addServe(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
   const command = program
     .command('serve')
@@ -111,7 +123,7 @@ function addServe(program: Command, context: CommandContext, onExitCode: OnExitC
     .argument('[DIR]')
     .addOption(
       new Option('--listen <host:port>', 'port 0 takes any that is free')
-        .argParser(flags.listenAddress)
+        .argParser(values.listenAddress)
         .default({ host: '127.0.0.1', port: 5000 }, '127.0.0.1:5000'),
     )
     .option('--read-only', 'refuse all that writes')
@@ -190,7 +202,7 @@ function addLogin(program: Command, context: CommandContext, onExitCode: OnExitC
     .option('--identity-token <token>', 'an identity token instead of a password; others can see it')
     .option('--identity-token-stdin', 'read the identity token from stdin')
   flags.addConnectionFlags(command)
-  flags.addAuthenticationFlags(command)
+  flags.addSharedFlags(command)
   flags
     .addCommonFlags(command)
     .addHelpText('after', credentialsHelp + exitCodesHelp)
@@ -218,13 +230,13 @@ function addLogout(program: Command, context: CommandContext, onExitCode: OnExit
 function addListFlags(command: Command): Command {
   command
     .option('--last <name>', 'only names after this one')
-    .addOption(new Option('--limit <number>', 'at most so many').argParser(flags.positiveInteger))
+    .addOption(new Option('--limit <number>', 'at most so many').argParser(values.positiveInteger))
   return addTargetFlags(command)
 }
 
 function addTargetFlags(command: Command): Command {
   flags.addConnectionFlags(command)
-  flags.addAuthenticationFlags(command)
+  flags.addSharedFlags(command)
   flags.addFormatFlag(command)
   return flags.addCommonFlags(command)
 }

@@ -1,51 +1,64 @@
-import { stderr } from 'node:process'
+import type { Descriptor } from '../content/descriptor.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Target } from '../targets/target.ts'
-import { passwordWarning, readConnection, type Connection } from './connection.ts'
-import type { CommonFlags, TargetFlags } from './flags.ts'
+import { audited, auditedPlace, type AuditEntry, type AuditOperation } from './audit-log.ts'
+import { secretWarnings, readConnection, type Connection } from './connection.ts'
+import type { TargetFlags } from './flags.ts'
+import { commandEvents } from './output/command-events.ts'
 import { runCommand, writeWarning, type Party } from './output/failure.ts'
-import { describeRequest } from './output/progress.ts'
-import { formatAddress, type Address } from './references.ts'
+import { formatAddress, referenceIn, type Address } from './references.ts'
 import { Targets } from './targets.ts'
+
+/** What a command has found, for the record of it: the node of a reference. */
+export interface Found {
+  readonly descriptor?: Descriptor
+}
 
 /** Runs a command that works on one target, and closes what it opened. Resolves to the exit code. */
 export function runOnTarget(
-  address: Address,
+  address: Address & Pick<ConnectedParty, 'operation'>,
   flags: TargetFlags,
   signal: AbortSignal,
-  work: (target: Target, options: SignalOptions) => Promise<void>,
+  work: (target: Target, options: SignalOptions) => Promise<Found>,
 ): Promise<number> {
-  const party = { place: address.place, name: formatAddress(address) }
-  return runConnected(party, flags, signal, async (targets, connection, options) => {
-    await work(await targets.open(address.place, connection), options)
-  })
+  const reference = referenceIn(address)
+  const { place, operation } = address
+  const party = { operation, place, name: formatAddress(address), reference }
+  return runConnected(party, flags, signal, async (targets, connection, options) =>
+    work(await targets.open(address.place, connection), options),
+  )
+}
+
+/** What a command works on. */
+export interface ConnectedParty extends Pick<Party, 'place' | 'name'> {
+  readonly operation: AuditOperation
+  /** The tag or digest that is asked for. */
+  readonly reference?: string | undefined
 }
 
 /** The same for a command that opens by itself what it works on. */
 export function runConnected(
-  party: Pick<Party, 'place' | 'name'>,
+  party: ConnectedParty,
   flags: TargetFlags,
   signal: AbortSignal,
-  work: (targets: Targets, connection: Connection, options: SignalOptions) => Promise<void>,
+  work: (targets: Targets, connection: Connection, options: SignalOptions) => Promise<Found>,
 ): Promise<number> {
   const known: Party = { ...party, prefix: '--', hasCredential: flags.username !== undefined }
-  return runCommand({ signal, debug: flags.debug, source: known, destination: known }, async () => {
+  const { debug, auditLog } = flags
+  return runCommand({ signal, debug, auditLog, source: known, destination: known }, async (log) => {
     const connection = await readConnection(flags, '--', signal)
-    const warning = passwordWarning(flags, '--')
-    if (warning !== undefined) writeWarning(warning)
+    secretWarnings(flags, '--').forEach(writeWarning)
     const targets = new Targets()
     try {
-      await work(targets, connection, { signal, onEvent: debugEvents(flags) })
+      await audited(log, entryOf(party), { signal, found: (found) => found }, () =>
+        work(targets, connection, { signal, onEvent: commandEvents(flags) }),
+      )
     } finally {
       await targets.close()
     }
   })
 }
 
-/** Requests where --debug is given, and warnings. */
-export function debugEvents({ debug = false }: CommonFlags): SignalOptions['onEvent'] {
-  return (event) => {
-    if (event.type === 'request' && debug) stderr.write(`${describeRequest(event)}\n`)
-    if (event.type === 'warning') writeWarning(event.message)
-  }
+function entryOf({ operation, place, name, reference }: ConnectedParty): AuditEntry {
+  return { operation, target: place === undefined ? name : auditedPlace(place), reference }
 }

@@ -4,20 +4,31 @@ import type { FindCredential } from '../targets/remote/auth/credential.ts'
 import type { Transport } from '../targets/remote/transport/transport.ts'
 import type { Connection } from './connection.ts'
 import type { Place } from './references.ts'
+import { transportOptions } from './transport-options.ts'
+import { usageError } from './usage-error.ts'
+
+/** How a target will be used. */
+export interface OpenOptions {
+  /** As in `RepositoryOptions`. */
+  readonly chunkBytes?: number | undefined
+  /** As in `RepositoryOptions`. */
+  readonly uploadJournal?: string | undefined
+}
 
 /** The targets of one command. Those in one registry with the same credentials and policy share their connections. */
 export class Targets {
   readonly #transports = new Map<string, Transport>()
 
   /** No I/O happens before the target is used. */
-  async open(place: Place, connection: Connection): Promise<Target> {
+  async open(place: Place, connection: Connection, options: OpenOptions = {}): Promise<Target> {
     if (place.kind === 'layout') {
       const { OciLayout } = await import('../targets/oci-layout/oci-layout.ts')
       return new OciLayout(place.directory)
     }
     const { Repository } = await import('../targets/remote/repository.ts')
     const transport = await this.#transport(place.registry, connection)
-    return new Repository(`${place.registry}/${place.repository}`, { transport })
+    const { referrers } = connection
+    return new Repository(`${place.registry}/${place.repository}`, { ...options, transport, referrers })
   }
 
   async openRegistry(registry: string, connection: Connection): Promise<Registry> {
@@ -35,11 +46,15 @@ export class Targets {
     const key = JSON.stringify([registry, connection])
     const known = this.#transports.get(key)
     if (known !== undefined) return known
-    const { authentication, trustedRealms, plainHttp, insecure, ca } = connection
     const credential = await credentialFor(registry, connection)
-    const transport = new Transport({ credential, authentication, trustedRealms, plainHttp, insecure, ca })
-    this.#transports.set(key, transport)
-    return transport
+    try {
+      const transport = new Transport({ ...transportOptions(registry, connection), credential })
+      this.#transports.set(key, transport)
+      return transport
+    } catch (error) {
+      // What flags gave has a form that the library refuses, and says which.
+      throw error instanceof RangeError ? usageError(error.message) : error
+    }
   }
 }
 

@@ -80,8 +80,12 @@ export async function findRoot(
   const { source: cached, lanes, signal } = workshop
   const { tag, digest } = splitDigest(reference)
   const name = digest ?? tag ?? reference
+  // Where the root is looked into anyway, asking for it first would be one request too many.
+  const isLookedInto = mapRoot !== undefined || platform !== undefined
   const resolve = async (): Promise<Descriptor> => {
-    if (source.fetchReference === undefined) return source.resolve(name, atSource)
+    if (source.fetchReference === undefined || (source.countsPulls === true && !isLookedInto)) {
+      return source.resolve(name, atSource)
+    }
     try {
       const found = await source.fetchReference(name, { ...atSource, maxBytes: maxMetadataBytes })
       cached.remember(found.descriptor, found.bytes)

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { contentOf, type Content } from '../content/content.ts'
 import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
 import type { SignalOptions } from '../events.ts'
@@ -18,7 +19,8 @@ export class UploadSession {
   readonly #spool: Spool
   #folder: string | undefined
   #offset = 0
-  #isBusy = false
+  /** Resolves when the request that uses it has ended; undefined while there is none. */
+  #use: Promise<void> | undefined
   #isDropped = false
 
   constructor(id: string, name: string, spool: Spool) {
@@ -33,7 +35,7 @@ export class UploadSession {
   }
 
   get isBusy(): boolean {
-    return this.#isBusy
+    return this.#use !== undefined
   }
 
   /** It was ended by another request, or for its age. */
@@ -43,13 +45,26 @@ export class UploadSession {
 
   /** Runs an action that no other may overlap; undefined, and the action not run, while another runs or after `drop`. */
   async exclusively<T>(action: () => Promise<T>): Promise<T | undefined> {
-    if (this.#isBusy || this.#isDropped) return undefined
-    this.#isBusy = true
+    if (this.#use !== undefined || this.#isDropped) return undefined
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#use = promise
     try {
       return await action()
     } finally {
-      this.#isBusy = false
+      this.#use = undefined
+      resolve()
       await this.#removeIfDropped()
+    }
+  }
+
+  /** Resolves when no request uses it, or after so many milliseconds. */
+  async untilIdle(milliseconds: number): Promise<void> {
+    if (this.#use === undefined) return
+    const ended = new AbortController()
+    try {
+      await Promise.race([this.#use, delay(milliseconds, undefined, { signal: ended.signal })])
+    } finally {
+      ended.abort()
     }
   }
 
@@ -98,7 +113,7 @@ export class UploadSession {
   /** Removes what has been received: at once, or as soon as the request that uses the upload has ended. */
   async drop(): Promise<void> {
     this.#isDropped = true
-    if (!this.#isBusy) await this.#remove()
+    if (this.#use === undefined) await this.#remove()
   }
 
   async #open(): Promise<fs.FileHandle> {

@@ -31,11 +31,19 @@ export async function startUpload(exchange: Exchange): Promise<Answer> {
   })
 }
 
-/** GET of an upload: how far it is. */
+/**
+ * GET of an upload: how far it is. Who asks has mostly lost a connection whose last bytes are still on their way here:
+ * an answer before they have come would be wrong when it arrives.
+ */
 export async function uploadStatus(exchange: Exchange): Promise<Answer> {
   const session = exchange.uploads.find(exchange.name, exchange.reference)
-  return session === undefined ? unknownUpload() : progress(204, session)
+  if (session === undefined) return unknownUpload()
+  await session.untilIdle(statusMilliseconds)
+  return session.isDropped ? unknownUpload() : progress(204, session)
 }
+
+/** A request that goes on for longer is not a broken one. */
+const statusMilliseconds = 1000
 
 /** PATCH of an upload: the next chunk, or a stream without a Content-Range. */
 export async function appendToUpload(exchange: Exchange): Promise<Answer> {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { LockedError } from '../errors.ts'
 import { currentOwner, isGone, type Owner } from './owner.ts'
+import { pause } from './pause.ts'
 import {
   isFileError,
   readSmallFile,
@@ -33,6 +33,11 @@ export interface LockOptions {
   readonly timeoutMilliseconds?: number | undefined
   /** A lock whose holder gives no sign of life for so long is taken over. @default 15 s */
   readonly staleMilliseconds?: number | undefined
+  /**
+   * A lock whose last sign of life is so long ago is taken over at once: by the clocks of this host and of the disk,
+   * which may differ. @default never
+   */
+  readonly abandonedMilliseconds?: number | undefined
 }
 
 /** A lock that this process holds, unless another one has taken it for dead. */
@@ -54,6 +59,7 @@ export async function acquireLock(
   options: LockOptions = {},
 ): Promise<Lock> {
   const { signal, timeoutMilliseconds = 60_000, staleMilliseconds = 15_000 } = options
+  const { abandonedMilliseconds = Infinity } = options
   const owner = await currentOwner()
   const started = performance.now()
   let observed: Observed | undefined
@@ -65,13 +71,34 @@ export async function acquireLock(
     if (seen === undefined) continue
     const now = performance.now()
     if (seen.identity !== observed?.identity) observed = { ...seen, since: now }
-    if (isDead(seen, owner) || now - observed.since >= staleMilliseconds) {
+    const isAbandoned = Date.now() - seen.changedMilliseconds > abandonedMilliseconds
+    if (isAbandoned || isDead(seen, owner) || now - observed.since >= staleMilliseconds) {
       await takeAway(path, fs, { dead: seen, options })
     } else if (now - started >= timeoutMilliseconds) throw lockedError(path, seen)
-    else await pause(signal)
+    else await pause(5 + Math.random() * 20, signal)
   }
 }
 
+/**
+ * The same without waiting; undefined if another process has the lock. The holder on another host (a container is one)
+ * cannot be asked whether it lives, and nobody waits here to see it touch its lock: one that has not done so for an
+ * hour, where it would every few seconds, is dead. Errors: those of the file system.
+ */
+export async function tryLock(path: string, fs: LockFileSystem): Promise<Lock | undefined> {
+  try {
+    return await acquireLock(path, fs, { timeoutMilliseconds: 0, abandonedMilliseconds: deadMilliseconds })
+  } catch (error) {
+    if (error instanceof LockedError) return undefined
+    throw error
+  }
+}
+
+/** True for the name of what an attempt at taking a lock over leaves if its process dies meanwhile. */
+export function isLockLeftover(name: string): boolean {
+  return /\.lock(?:\.takeover|\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})+$/.test(name)
+}
+
+const deadMilliseconds = 60 * 60 * 1000
 const heartbeatMilliseconds = 3_000
 const maxHolderBytes = 4_096
 
@@ -83,6 +110,8 @@ interface Holder extends Owner {
 interface Seen {
   /** Changes with each new lock and with each sign of life. */
   readonly identity: string
+  /** When that was, by the clock of the disk. */
+  readonly changedMilliseconds: number
   /** Undefined for a lock whose holder has not yet written its name, or never will. */
   readonly holder: Holder | undefined
 }
@@ -179,9 +208,10 @@ async function moveAway(path: string, fs: LockFileSystem, dead: Seen): Promise<v
 /** Undefined if there is no lock any more. */
 async function look(path: string, fs: LockFileSystem): Promise<Seen | undefined> {
   try {
-    const { ino, mtimeMs } = await fs.lstat(path)
+    const { ino, mtimeMs, ctimeMs } = await fs.lstat(path)
     const text = await readText(path, fs)
-    return { identity: `${ino} ${mtimeMs} ${text}`, holder: parseHolder(text) }
+    const identity = `${ino} ${mtimeMs} ${text}`
+    return { identity, changedMilliseconds: Number(ctimeMs), holder: parseHolder(text) }
   } catch (error) {
     if (isFileError(error, 'ENOENT')) return undefined
     throw error
@@ -214,13 +244,4 @@ function lockedError(path: string, { holder }: Seen): LockedError {
   return new LockedError(
     `${path} is held by ${name}: wait for it to end, or remove the file if it does not run`,
   )
-}
-
-async function pause(signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await delay(5 + Math.random() * 20, undefined, { signal })
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw error
-  }
 }

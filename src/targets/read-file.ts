@@ -27,6 +27,11 @@ export interface ReadableFileSystem {
   open(path: string, flags: number): Promise<ReadableFile>
 }
 
+/** The part of `node:fs/promises` that tells what a file is. */
+export interface StatusFileSystem {
+  lstat(path: string): Promise<FileStatus>
+}
+
 /** Which part of a file is wanted. */
 export interface ReadFileOptions {
   readonly signal?: AbortSignal | undefined
@@ -108,6 +113,40 @@ export function isFileError(error: unknown, ...codes: readonly string[]): boolea
   return (
     error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
   )
+}
+
+/** Of a file, or of the link that stands in its place; undefined if nothing is there. Errors: those of the file system. */
+export async function statusOf(path: string, fs: StatusFileSystem): Promise<FileStatus | undefined> {
+  try {
+    return await fs.lstat(path)
+  } catch (error) {
+    if (isFileError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}
+
+/** True for a file that nobody has written to, named or touched for so long, and for one that is not there. */
+export async function isUntouched(
+  path: string,
+  fs: StatusFileSystem,
+  milliseconds: number,
+): Promise<boolean> {
+  const status = await statusOf(path, fs)
+  // By the time of the last change of the inode: a second name of an old file has the time of its bytes.
+  return status === undefined || Date.now() - Number(status.ctimeMs) > milliseconds
+}
+
+/** What a folder has; nothing if there is no such folder. Errors: those of the file system. */
+export async function namesIn(
+  directory: string,
+  fs: { readdir(path: string): Promise<readonly unknown[]> },
+): Promise<readonly string[]> {
+  try {
+    return (await fs.readdir(directory)).filter((name) => typeof name === 'string')
+  } catch (error) {
+    if (isFileError(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
+  }
 }
 
 /** Larger ones cost more of the collector's time than they save in reads. */

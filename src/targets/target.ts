@@ -63,6 +63,8 @@ export type PushOutcome = 'copied' | 'mounted' | 'existed'
 export interface Source {
   /** The manifest media types that this target knows. @default the standard ones */
   readonly manifestTypes?: ManifestTypes
+  /** Each manifest that is read counts against a limit, and `resolve` does not: a copy then reads only what it must. @default false */
+  readonly countsPulls?: boolean
   /**
    * The descriptor of a tag or a digest; a digest of a blob too.
    * Errors: NOT_FOUND, INVALID_REFERENCE.

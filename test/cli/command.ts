@@ -35,7 +35,7 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
   const child = spawn(process.execPath, [...nodeArguments, mainFile, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     // No home: what somebody has stored there must not come into tests.
-    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', COPYGRAPH_UPLOAD_JOURNAL: '', ...env },
   })
   if (!keepStdinOpen) child.stdin.end(stdin)
   const stdoutLines = createInterface(child.stdout)

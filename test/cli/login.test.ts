@@ -95,6 +95,19 @@ describe('copygraph login', () => {
     expect(result).toMatchObject({ code: 0, stderr: expect.stringContaining('was not checked') })
   })
 
+  it('says by --auth basic too when nobody looked at the password', async () => {
+    await using folder = await newFolder()
+    const env = { DOCKER_CONFIG: folder.path }
+    const results = []
+    for (const options of [{}, { htpasswd }]) {
+      await using registry = await startRegistry(options)
+      const args = ['login', registry.name, '-u', 'me', '--password-stdin', '--auth', 'basic']
+      results.push(await runCommand(args, { stdin: 'canary', env }))
+    }
+    expect(results.map(({ code }) => code)).toEqual([0, 0])
+    expect(results.map(({ stderr }) => stderr.includes('was not checked'))).toEqual([true, false])
+  })
+
   it.each([
     [['host/app'], /is more than a registry: write host/],
     [['https://host'], /is not a registry/],
@@ -126,6 +139,22 @@ describe('copygraph login', () => {
       auths: { [registry.name]: { auth } },
     })
   })
+
+  it.runIf(process.platform === 'linux')(
+    'takes both answers from one paste, and shows no password',
+    async () => {
+      await using registry = await startClosed()
+      await using folder = await newFolder()
+      const terminal = await typeInto(['login', registry.name], folder.path, [
+        [/Username: $/, 'me\rcanary\rcanary\r'],
+      ])
+      expect(terminal.code).toBe(0)
+      expect(terminal.shown).toMatch(/Username: [^]*me[^]*Password: [^]*Login Succeeded/)
+      expect(terminal.shown).not.toContain('canary')
+      const file = await readFile(join(folder.path, 'config.json'), 'utf8')
+      expect(JSON.parse(file)).toEqual({ auths: { [registry.name]: { auth } } })
+    },
+  )
 
   it.runIf(process.platform === 'linux').each([
     ['Ctrl-C', '\u0003', 130],

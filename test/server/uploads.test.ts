@@ -134,7 +134,7 @@ describe('an upload in parts', () => {
     const socket = connect(registry.port, registry.host)
     socket.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n`)
     socket.write(pushed.bytes.subarray(0, 3_000_000))
-    await vi.waitUntil(async () => (await offset()) > 1_000_000)
+    await vi.waitUntil(async () => (await offset()) > 1_000_000, { timeout: 10_000 })
     socket.destroy()
     await vi.waitUntil(async () => {
       const start = await offset()

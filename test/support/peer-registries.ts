@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { newFolder } from './folder.ts'
 import { run, type Peer } from './peers.ts'
+import type { TokenAuthority } from './jwt-token-service.ts'
 
 /** A foreign registry on a loopback port of its own. */
 export interface PeerRegistry {
@@ -18,6 +19,11 @@ export interface PeerRegistry {
 export interface PeerRegistryOptions {
   /** Whom it lets in, by Basic authentication. @default everybody */
   readonly user?: { readonly username: string; readonly password: string } | undefined
+  /** Whose tokens it wants instead of a password. distribution v3 alone. @default it wants none */
+  readonly tokens?: TokenAuthority | undefined
+  /** Speaks HTTPS with these files in PEM; with `clientCa` to none but those who have a certificate of that CA. */
+  readonly tls?:
+    { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
   /** Answers with Location headers that are paths. @default false */
   readonly relativeUrls?: boolean | undefined
 }
@@ -39,14 +45,9 @@ export async function startGgcrRegistry(): Promise<PeerRegistry> {
 
 async function startDistributionOf(
   binary: 'docker-registry' | 'registry',
-  { user, relativeUrls = false }: PeerRegistryOptions = {},
+  options: PeerRegistryOptions = {},
 ): Promise<PeerRegistry> {
   const folder = await newFolder()
-  const passwords = join(folder.path, 'htpasswd')
-  if (user !== undefined) {
-    const { stdout } = await run('htpasswd', ['-Bbn', user.username, user.password])
-    await writeFile(passwords, stdout)
-  }
   const settings = {
     version: '0.1',
     log: { level: 'info', accesslog: { disabled: true } },
@@ -55,12 +56,42 @@ async function startDistributionOf(
       delete: { enabled: true },
       maintenance: { uploadpurging: { enabled: false } },
     },
-    http: { addr: '127.0.0.1:0', relativeurls: relativeUrls },
-    ...(user !== undefined && { auth: { htpasswd: { realm: 'peer', path: passwords } } }),
+    http: { addr: '127.0.0.1:0', ...(await httpSettings(folder.path, options)) },
+    ...(await authSettings(folder.path, options)),
   }
   const file = join(folder.path, 'config.yml')
   await writeFile(file, JSON.stringify(settings))
-  return startRegistry(binary, ['serve', file], folder)
+  return startRegistry(binary, ['serve', file], folder, options.tls === undefined ? 'http' : 'https')
+}
+
+async function httpSettings(
+  folder: string,
+  { tls, relativeUrls: relativeurls = false }: PeerRegistryOptions,
+): Promise<object> {
+  if (tls === undefined) return { relativeurls }
+  const write = async (name: string, pem: string): Promise<string> => {
+    const file = join(folder, name)
+    await writeFile(file, pem)
+    return file
+  }
+  const { cert, key, clientCa } = tls
+  const clients = clientCa !== undefined && { clientcas: [await write('client-ca.pem', clientCa)] }
+  const files = { certificate: await write('cert.pem', cert), key: await write('key.pem', key), ...clients }
+  return { relativeurls, tls: files }
+}
+
+async function authSettings(folder: string, { user, tokens }: PeerRegistryOptions): Promise<object> {
+  if (user !== undefined) {
+    const path = join(folder, 'htpasswd')
+    const { stdout } = await run('htpasswd', ['-Bbn', user.username, user.password])
+    await writeFile(path, stdout)
+    return { auth: { htpasswd: { realm: 'peer', path } } }
+  }
+  if (tokens === undefined) return {}
+  const { realm, service, issuer } = tokens
+  const jwks = join(folder, 'jwks.json')
+  await writeFile(jwks, JSON.stringify({ keys: [tokens.key] }))
+  return { auth: { token: { realm, service, issuer, jwks } } }
 }
 
 const startMilliseconds = 20_000
@@ -70,6 +101,7 @@ async function startRegistry(
   binary: Peer,
   args: readonly string[],
   folder: DisposableTempDir,
+  scheme: 'http' | 'https' = 'http',
 ): Promise<PeerRegistry> {
   const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' }
   const child = spawn(binary, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -82,7 +114,7 @@ async function startRegistry(
   }
   try {
     const host = await listening(child, binary)
-    return { host, url: `http://${host}`, close, [Symbol.asyncDispose]: close }
+    return { host, url: `${scheme}://${host}`, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error

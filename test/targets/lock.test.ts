@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises'
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { acquireLock, type Lock } from '../../src/targets/lock.ts'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { acquireLock, tryLock, type Lock } from '../../src/targets/lock.ts'
 import { currentOwner } from '../../src/targets/owner.ts'
 import { deadProcess, scratchDirectory } from './oci-layout/scratch.ts'
 
@@ -148,5 +148,53 @@ describe('a lock', () => {
     }
     await expect(acquireLock(join(directory, 'lock'), failing)).rejects.toBe(full)
     expect(await readdir(directory)).toEqual([])
+  })
+})
+
+describe('a lock that nobody waits for', () => {
+  const hours = (count: number): void => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + count * 60 * 60 * 1000 })
+    onTestFinished(() => void vi.useRealTimers())
+  }
+
+  it('is not had while another one has it, and is had afterwards', async () => {
+    const path = join(await scratchDirectory(), 'lock')
+    const lock = await tryLock(path, fs)
+    expect(await tryLock(path, fs)).toBeUndefined()
+    await lock?.release()
+    const next = await tryLock(path, fs)
+    expect(await next?.release()).toBe(true)
+  })
+
+  it('is taken from another host that has not touched it for an hour, and not from one that has', async () => {
+    const path = await holderFile({ host: 'elsewhere' })
+    expect(await tryLock(path, fs)).toBeUndefined()
+    hours(2)
+    const lock = await tryLock(path, fs)
+    expect(await lock?.isHeld()).toBe(true)
+    await lock?.release()
+  })
+
+  it('is taken over by one of many, who keeps it', async () => {
+    const path = await holderFile({ host: 'elsewhere' })
+    const fresh = Date.now()
+    vi.useFakeTimers({ toFake: ['Date'], now: fresh })
+    onTestFinished(() => void vi.useRealTimers())
+    await utimes(path, 0, 0)
+    vi.setSystemTime(fresh + 2 * 60 * 60 * 1000)
+    const slow = {
+      ...fs,
+      lstat: async (at: string) => {
+        const status = await fs.lstat(at)
+        // As the status of a disk whose clock is right: what is made now is new.
+        const isOld = status.mtimeMs === 0
+        return Object.assign(status, { ctimeMs: isOld ? fresh : Date.now() })
+      },
+    }
+    const taken = await Promise.all(Array.from({ length: 8 }, () => tryLock(path, slow)))
+    const held = taken.filter((lock) => lock !== undefined)
+    expect(held).toHaveLength(1)
+    expect(await held[0]?.isHeld()).toBe(true)
+    await held[0]?.release()
   })
 })

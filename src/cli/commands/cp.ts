@@ -2,19 +2,23 @@ import { env, stderr } from 'node:process'
 import { formatBytes } from '../../content/format-bytes.ts'
 import { isTag } from '../../content/reference.ts'
 import type { CopyOptions, CopyResult } from '../../copy/options.ts'
-import { flagsOfSide, passwordWarning, readConnection, type Connection } from '../connection.ts'
+import { flagsOfSide, secretWarnings, readConnection, type Connection } from '../connection.ts'
 import type { CpFlags } from '../flags.ts'
+import { auditedPlace } from '../audit-log.ts'
+import { CopyAudit } from '../copy-audit.ts'
 import { mountRepositories } from '../mount-from.ts'
+import { newWarnings, writeTrace } from '../output/command-events.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
 import { progressBars } from '../output/progress-bars.ts'
 import { progressLines } from '../output/progress-lines.ts'
-import { describeRequest, formatRate, type Progress } from '../output/progress.ts'
+import { formatRate, type Progress } from '../output/progress.ts'
 import { CopyCounter, type CopyReport } from '../output/report.ts'
 import { formatJson, writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
 import { soleReference } from '../sole-reference.ts'
 import { Targets } from '../targets.ts'
+import { uploadJournal } from '../upload-journal.ts'
 import { usageError } from '../usage-error.ts'
 
 /** `copygraph cp`: copies the graph under a reference, and says what is at the destination then. */
@@ -34,11 +38,18 @@ export async function cp(
     source: partyOf(source, flags, 'source'),
     destination: partyOf(destination, flags, 'destination'),
   }
-  return runCommand({ signal, debug: flags.debug, ...parties }, async () => {
+  const { debug, auditLog } = flags
+  return runCommand({ signal, debug, auditLog, ...parties }, async (log) => {
     const connections = await readConnections(flags, signal)
     const targets = new Targets()
+    const places = { source: auditedPlace(source.place), destination: auditedPlace(destination.place) }
+    const audit = log && new CopyAudit(log, places)
+    const options = { signal, mountFrom }
     try {
-      await copyBetween({ source, destination, targets, connections, flags, options: { signal, mountFrom } })
+      await copyBetween({ source, destination, targets, connections, flags, audit, options })
+    } catch (error) {
+      audit?.failed(error, signal)
+      throw error
     } finally {
       await targets.close()
     }
@@ -56,6 +67,7 @@ interface Job {
   readonly targets: Targets
   readonly connections: Connections
   readonly flags: CpFlags
+  readonly audit: CopyAudit | undefined
   readonly options: Pick<CopyOptions, 'signal' | 'mountFrom'>
 }
 
@@ -65,14 +77,20 @@ async function copyBetween({
   targets,
   connections,
   flags,
+  audit,
   options,
 }: Job): Promise<void> {
   const { copy } = await import('../../copy/copy.ts')
   const from = await targets.open(source.place, connections.source)
-  const to = await targets.open(destination.place, connections.destination)
+  const to = await targets.open(destination.place, connections.destination, {
+    chunkBytes: flags.chunkSize,
+    uploadJournal: uploadJournal(),
+  })
   const reference = await soleReference(from, source, options)
+  audit?.begin(reference)
   const counter = new CopyCounter()
   const progress = chooseProgress(flags)
+  const isNew = newWarnings()
   const started = performance.now()
   const result = await copy(from, reference, to, {
     ...options,
@@ -85,10 +103,12 @@ async function copyBetween({
     onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
     onEvent(event) {
       counter.hear(event)
-      if (event.type === 'request' && flags.debug === true) writeLine(describeRequest(event))
-      progress?.hear(event)
+      audit?.hear(event)
+      if (flags.debug === true && (event.type === 'request' || progress === undefined)) writeTrace(event)
+      if (isNew(event)) progress?.hear(event)
     },
   }).finally(() => progress?.stop())
+  audit?.done()
   if (flags.quiet !== true) writeLine(summaryOf(counter, source, destination, performance.now() - started))
   const name = `${formatPlace(destination.place)}@${result.root.digest}\n`
   const isJson = flags.format === 'json'
@@ -101,8 +121,8 @@ async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<Con
     source: await readConnection(sides.source, '--from-', signal),
     destination: await readConnection(sides.destination, '--to-', signal),
   }
-  const warnings = [passwordWarning(sides.source, '--from-'), passwordWarning(sides.destination, '--to-')]
-  if (flags.quiet !== true) warnings.forEach((warning) => warning !== undefined && writeWarning(warning))
+  const warnings = [...secretWarnings(sides.source, '--from-'), ...secretWarnings(sides.destination, '--to-')]
+  if (flags.quiet !== true) new Set(warnings).forEach((warning) => writeWarning(warning))
   return connections
 }
 

@@ -1,29 +1,38 @@
 import type { Credential } from '../../targets/remote/auth/credential.ts'
-import { passwordWarning, readConnection, readPassword } from '../connection.ts'
+import { audited } from '../audit-log.ts'
+import { secretWarnings, readConnection, readPassword } from '../connection.ts'
 import type { LoginFlags } from '../flags.ts'
+import { commandEvents } from '../output/command-events.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
 import { writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { canPrompt, prompt } from '../prompt.ts'
 import { parseRegistryName } from '../references.ts'
-import { debugEvents } from '../run-on-target.ts'
+import { transportOptions } from '../transport-options.ts'
 import { usageError } from '../usage-error.ts'
 
 /** `copygraph login`: checks a credential at a registry, and stores it. */
 export async function login(text: string, flags: LoginFlags, { signal }: CommandContext): Promise<number> {
   const registry = parseRegistryName(text)
   const party: Party = { name: registry, prefix: '--', hasCredential: true }
-  return runCommand({ signal, debug: flags.debug, source: party, destination: party }, async () => {
+  const { debug, auditLog } = flags
+  return runCommand({ signal, debug, auditLog, source: party, destination: party }, async (log) => {
     const credential = await readCredential(flags, signal)
     const ofRegistry = { ...flags, username: undefined, password: undefined, passwordStdin: undefined }
-    const { registryConfig, ...connection } = await readConnection(ofRegistry, '--', signal)
+    const connection = await readConnection(ofRegistry, '--', signal)
     const remote = await import('../../targets/remote/login.ts')
-    const { file, helper, isChecked } = await remote.login(registry, credential, {
-      ...connection,
-      file: registryConfig,
+    const options = {
+      ...transportOptions(registry, connection),
+      file: connection.registryConfig,
       signal,
-      onEvent: debugEvents(flags),
-    })
+      onEvent: commandEvents(flags),
+    }
+    const { file, helper, isChecked } = await audited(
+      log,
+      { operation: 'login', target: registry },
+      { signal },
+      () => remote.login(registry, credential, options),
+    )
     if (!isChecked)
       writeWarning(`${registry} did not ask for a credential: it is stored, but was not checked`)
     if (helper === undefined) writeWarning(`${file} has it as plain text; a credential helper would guard it`)
@@ -39,8 +48,7 @@ async function readCredential(flags: LoginFlags, signal: AbortSignal): Promise<C
   if (given.length > 1) {
     throw usageError('give one of --password, --password-stdin, --identity-token and --identity-token-stdin')
   }
-  const warning = passwordWarning(flags, '--')
-  if (warning !== undefined) writeWarning(warning)
+  secretWarnings(flags, '--').forEach(writeWarning)
   if (identityToken !== undefined) {
     writeWarning(
       '--identity-token shows the token to everyone who lists processes: --identity-token-stdin does not',
@@ -52,16 +60,29 @@ async function readCredential(flags: LoginFlags, signal: AbortSignal): Promise<C
       ...(username !== undefined && { username }),
     }
   }
-  const isTold = username !== undefined && (password !== undefined || passwordStdin === true)
-  if (!isTold && (passwordStdin === true || !canPrompt())) {
-    throw usageError('there is nobody to ask: give --username NAME --password-stdin')
+  if (username !== undefined && passwordStdin === true) {
+    return { username, password: await readPassword(signal) }
   }
-  return {
-    username: username ?? (await prompt('Username: ', signal)),
-    password: password ?? (await (passwordStdin === true ? readPassword(signal) : askPassword(signal))),
-  }
+  return askFor({ username, password, canAsk: passwordStdin !== true && canPrompt() }, signal)
 }
 
-function askPassword(signal: AbortSignal): Promise<string> {
-  return prompt('Password: ', signal, { isSecret: true })
+interface Told {
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly canAsk: boolean
+}
+
+async function askFor({ username, password, canAsk }: Told, signal: AbortSignal): Promise<Credential> {
+  if (username !== undefined && password !== undefined) return { username, password }
+  if (!canAsk) throw usageError('there is nobody to ask: give --username NAME --password-stdin')
+  const answers = await prompt(
+    [
+      ...(username === undefined ? [{ text: 'Username: ' }] : []),
+      ...(password === undefined ? [{ text: 'Password: ', isSecret: true }] : []),
+    ],
+    signal,
+  )
+  const [first = '', second = ''] = answers
+  if (username !== undefined) return { username, password: first }
+  return { username: first, password: password ?? second }
 }

@@ -8,11 +8,17 @@ import { runConnected } from '../run-on-target.ts'
 export async function repoLs(text: string, flags: ListFlags, { signal }: CommandContext): Promise<number> {
   const { registry, prefix } = parseRegistryPlace(text)
   const { last, limit = Infinity, format } = flags
-  return runConnected({ name: registry }, flags, signal, async (targets, connection, options) => {
-    const opened = await targets.openRegistry(registry, connection)
-    const names = opened.repositories({ ...options, last, ...(prefix === '' && { limit }) })
-    await writeNames(under(names, prefix, limit), 'repositories', format)
-  })
+  return runConnected(
+    { operation: 'list', name: registry },
+    flags,
+    signal,
+    async (targets, connection, options) => {
+      const opened = await targets.openRegistry(registry, connection)
+      const names = opened.repositories({ ...options, last, ...(prefix === '' && { limit }) })
+      await writeNames(under(names, prefix, limit), 'repositories', format)
+      return {}
+    },
+  )
 }
 
 async function* under(names: AsyncIterable<string>, prefix: string, limit: number): AsyncGenerator<string> {

@@ -9,8 +9,9 @@ import { runOnTarget } from '../run-on-target.ts'
 export async function repoTags(text: string, flags: ListFlags, { signal }: CommandContext): Promise<number> {
   const place = parsePlace(text, { isLayout: flags.ociLayout })
   const { last, limit, format } = flags
-  return runOnTarget({ place, tags: [] }, flags, signal, async (target, options) => {
+  return runOnTarget({ operation: 'list', place, tags: [] }, flags, signal, async (target, options) => {
     if (target.tags === undefined) throw new UnsupportedError(`${text} cannot list its tags`)
     await writeNames(target.tags({ ...options, last, limit }), 'tags', format)
+    return {}
   })
 }

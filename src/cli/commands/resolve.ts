@@ -15,10 +15,11 @@ export async function resolve(
   { signal }: CommandContext,
 ): Promise<number> {
   const address = parseSource(text, { isLayout: flags.ociLayout })
-  return runOnTarget(address, flags, signal, async (target, options) => {
+  return runOnTarget({ ...address, operation: 'resolve' }, flags, signal, async (target, options) => {
     const found = await target.resolve(await soleReference(target, address, options), options)
     const descriptor = await onPlatform(target, found, flags, options)
     await writeData(flags.format === 'json' ? formatJson(descriptor) : `${descriptor.digest}\n`)
+    return { descriptor }
   })
 }
 

@@ -5,7 +5,9 @@ import { printable, printableLines } from '../../content/printable.ts'
 import { UnsupportedError } from '../../errors.ts'
 import type { RequestFact } from '../../server/handler.ts'
 import type { RunningRegistry, ServeOptions } from '../../server/serve.ts'
-import { readFlagFile, type ServeFlags } from '../flags.ts'
+import type { AuditLog } from '../audit-log.ts'
+import { readFlagFile } from '../flag-values.ts'
+import type { ServeFlags } from '../flags.ts'
 import { runCommand, writeWarning } from '../output/failure.ts'
 import { writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
@@ -17,12 +19,19 @@ export async function serve(
   flags: ServeFlags,
   { signal }: CommandContext,
 ): Promise<number> {
-  return runCommand({ signal, debug: flags.debug }, async () => {
+  const { debug, auditLog } = flags
+  return runCommand({ signal, debug, auditLog }, async (log) => {
     const htpasswd = await readFlagFile(flags.htpasswd, '--htpasswd')
     const tls = await readTls(flags)
     const { readOnly } = flags
-    const options = { ...flags.listen, tls, htpasswd, readOnly, onRequest: requestLines(flags) }
-    const registry = await start(directory, options)
+    const showLine = requestLines(flags)
+    const audit = log && (await requestAudit(log))
+    const onRequest = (fact: RequestFact): void => {
+      showLine?.(fact)
+      audit?.hear(fact)
+    }
+    const registry = await start(directory, { ...flags.listen, tls, htpasswd, readOnly, onRequest })
+    audit?.begin(registry)
     try {
       warnIfOpen(flags)
       await writeData(`${registry.url}\n`)
@@ -31,6 +40,24 @@ export async function serve(
       await registry.close()
     }
   })
+}
+
+interface RequestAudit {
+  /** Where the registry listens. */
+  begin(registry: RunningRegistry): void
+  hear(fact: RequestFact): void
+}
+
+async function requestAudit(log: AuditLog): Promise<RequestAudit> {
+  const { requestEntry } = await import('../serve-audit.ts')
+  let host = ''
+  return {
+    begin: ({ url }) => (host = new URL(url).host),
+    hear(fact) {
+      const entry = requestEntry(fact, host)
+      if (entry !== undefined) log.write(entry)
+    },
+  }
 }
 
 async function start(directory: string | undefined, options: ServeOptions): Promise<RunningRegistry> {

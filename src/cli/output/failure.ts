@@ -3,6 +3,7 @@ import { inspect, styleText } from 'node:util'
 import { CommanderError } from 'commander'
 import { printable, printableLines } from '../../content/printable.ts'
 import { CopyError, errorCode } from '../../errors.ts'
+import { AuditLog } from '../audit-log.ts'
 import type { FlagPrefix } from '../connection.ts'
 import type { Place } from '../references.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -26,14 +27,36 @@ export interface FailureContext {
   readonly signal: AbortSignal
   /** Also writes the whole error with its causes. @default false */
   readonly debug?: boolean | undefined
+  /** Where what the command does is recorded. @default nowhere */
+  readonly auditLog?: string | undefined
   /** Of a copy; a command with one target has it as both. */
   readonly source?: Party | undefined
   /** As `source`. */
   readonly destination?: Party | undefined
 }
 
-/** Runs what a command does. An error becomes a sentence and a hint on stderr, and an exit code; a usage error is thrown on. */
-export async function runCommand(context: FailureContext, work: () => Promise<void>): Promise<number> {
+/**
+ * Runs what a command does. An error becomes a sentence and a hint on stderr, and an exit code; a usage error is thrown on.
+ * So is that of an audit log that cannot be opened, before anything is done; one that is incomplete in the end is a failure.
+ */
+export async function runCommand(
+  context: FailureContext,
+  work: (log: AuditLog | undefined) => Promise<void>,
+): Promise<number> {
+  const log = context.auditLog === undefined ? undefined : new AuditLog(context.auditLog)
+  let incomplete: string | undefined
+  let code: number
+  try {
+    code = await runWork(context, () => work(log))
+  } finally {
+    incomplete = log?.close()
+  }
+  if (incomplete === undefined) return code
+  write('Error', incomplete)
+  return code === exitCodes.done ? exitCodes.failed : code
+}
+
+async function runWork(context: FailureContext, work: () => Promise<void>): Promise<number> {
   try {
     await work()
     return exitCodes.done

@@ -23,11 +23,17 @@ export function formatRate(bytes: number, milliseconds: number): string {
   return `${formatBytes(Math.round((bytes * 1000) / Math.max(1, milliseconds)))}/s`
 }
 
-/** `GET https://host/v2/… 200 12 ms`, for --debug. */
+/** `GET https://host/v2/… 200 12 ms`, and below it the headers where they were traced, for --debug. */
 export function describeRequest(event: CopyEvent & { type: 'request' }): string {
   const { side, method, url, status, milliseconds } = event
   const where = side === undefined ? '' : `${side} `
-  return printable(`${where}${method} ${url} ${status} ${Math.round(milliseconds)} ms`)
+  const { requestHeaders = {}, responseHeaders = {} } = event
+  const lines = [
+    `${where}${method} ${url} ${status} ${Math.round(milliseconds)} ms`,
+    ...Object.entries(requestHeaders).map(([name, value]) => `> ${name}: ${value}`),
+    ...Object.entries(responseHeaders).map(([name, value]) => `< ${name}: ${value}`),
+  ]
+  return lines.map(printable).join('\n')
 }
 
 /** `1.5 s before attempt 2: HEAD https://host/v2/… failed (503 Service Unavailable)`. */

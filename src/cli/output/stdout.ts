@@ -19,6 +19,11 @@ export function formatJson(value: unknown): string {
   return `${JSON.stringify(value, undefined, 2).replace(unsafe, escapeUnits)}\n`
 }
 
+/** The same in one line. */
+export function formatJsonLine(value: unknown): string {
+  return `${JSON.stringify(value).replace(unsafe, escapeUnits)}\n`
+}
+
 /** As in `printable`, but for the line ends that the indentation makes. */
 const unsafe: RegExp = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 

@@ -6,7 +6,7 @@ import { parseDigest, type Digest } from '../../content/digest.ts'
 import { verify } from '../../content/verify.ts'
 import { DigestMismatchError, InvalidLayoutError, NotFoundError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import { isFileError, openRegularFile, readChunks, type FileStatus } from '../read-file.ts'
+import { isFileError, openRegularFile, readChunks, statusOf } from '../read-file.ts'
 import { makeFolder } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 import type { Ingest } from './ingest.ts'
@@ -45,7 +45,7 @@ export class Blobs {
 
   /** The size of a regular file; undefined if there is none. Error: INVALID_DIGEST. */
   async size(digest: Digest): Promise<number | undefined> {
-    const status = await this.#status(this.path(digest))
+    const status = await statusOf(this.path(digest), this.#setting.fs)
     return status?.isFile() === true ? Number(status.size) : undefined
   }
 
@@ -165,15 +165,6 @@ export class Blobs {
       if (!isFileError(error, 'ENOENT')) throw error
       await makeFolder(dirname(path), fs)
       await fs.rename(temporary, path)
-    }
-  }
-
-  async #status(path: string): Promise<FileStatus | undefined> {
-    try {
-      return await this.#setting.fs.lstat(path)
-    } catch (error) {
-      if (isFileError(error, 'ENOENT', 'ENOTDIR')) return undefined
-      throw error
     }
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { currentOwner, isNamedOwnerGone, ownerName, ownerNamePattern } from '../owner.ts'
-import { isFileError } from '../read-file.ts'
+import { isFileError, isUntouched, namesIn } from '../read-file.ts'
 import { makeFolder, removeFile, writeFile, type WriteFileOptions } from '../write-file.ts'
 import type { LayoutFileSystem } from './file-system.ts'
 
@@ -52,24 +52,14 @@ export class Ingest {
   /** Removes what dead processes of this host have left, and what nobody has touched for so long that its process must be dead. */
   async sweep(): Promise<void> {
     const self = await currentOwner()
-    for (const name of await this.#names()) {
+    for (const name of await namesIn(this.#directory, this.#fs)) {
       const [, owner] = namePattern.exec(name) ?? []
       if (owner === undefined) continue
       const path = join(this.#directory, name)
-      const isLeft = isNamedOwnerGone(owner, self) || (await this.#isOld(path))
+      const isLeft = isNamedOwnerGone(owner, self) || (await isUntouched(path, this.#fs, oldMilliseconds))
       if (isLeft) await removeFile(path, this.#fs)
     }
     if (this.#active === 0) await this.#removeIfEmpty()
-  }
-
-  /** By the time of the last change of the inode, since a second name of an old file has the time of its bytes. */
-  async #isOld(path: string): Promise<boolean> {
-    try {
-      return Date.now() - Number((await this.#fs.lstat(path)).ctimeMs) > oldMilliseconds
-    } catch (error) {
-      if (isFileError(error, 'ENOENT')) return false
-      throw error
-    }
   }
 
   async #use<T>(work: (path: string) => Promise<T>): Promise<T> {
@@ -80,15 +70,6 @@ export class Ingest {
     } finally {
       this.#active -= 1
       if (this.#active === 0) await this.#removeIfEmpty()
-    }
-  }
-
-  async #names(): Promise<readonly string[]> {
-    try {
-      return (await this.#fs.readdir(this.#directory)).filter((name) => typeof name === 'string')
-    } catch (error) {
-      if (isFileError(error, 'ENOENT')) return []
-      throw error
     }
   }
 

@@ -72,7 +72,11 @@ export class OciLayout implements Target {
     this.#directory = resolve(path)
     const directory = this.#directory
     const ingest = new Ingest(join(directory, 'ingest'), fs)
-    const partials = new Partials(join(directory, 'partial'), fs)
+    const partials = new Partials(
+      join(directory, 'partial'),
+      fs,
+      async (digest) => (await this.#blobs.size(digest)) !== undefined,
+    )
     this.#blobs = new Blobs({
       directory,
       fs,

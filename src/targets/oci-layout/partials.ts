@@ -2,18 +2,12 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
-import { parseDigest } from '../../content/digest.ts'
-import {
-  causesOf,
-  DigestMismatchError,
-  LockedError,
-  ResponseError,
-  SizeMismatchError,
-  UnreachableError,
-} from '../../errors.ts'
+import { isDigest, parseDigest, type Digest } from '../../content/digest.ts'
+import { DigestMismatchError, LockedError, SizeMismatchError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import { acquireLock, type Lock } from '../lock.ts'
-import { isFileError, type FileStatus } from '../read-file.ts'
+import { isLockLeftover, tryLock, type Lock } from '../lock.ts'
+import { isFileError, isUntouched, namesIn, statusOf } from '../read-file.ts'
+import { isWorthKeeping } from '../worth-keeping.ts'
 import { fillFile, makeFolder, removeFile, type WritableFile, type WriteFileOptions } from '../write-file.ts'
 import type { LayoutFile, LayoutFileSystem } from './file-system.ts'
 import { remainder } from './remainder.ts'
@@ -40,18 +34,22 @@ export interface BlobToWrite {
 export class Partials {
   readonly #directory: string
   readonly #fs: LayoutFileSystem
+  readonly #isStored: (digest: Digest) => Promise<boolean>
   #active = 0
 
-  constructor(directory: string, fs: LayoutFileSystem) {
+  /** `isStored`: whether a blob is at its final place. */
+  constructor(directory: string, fs: LayoutFileSystem, isStored: (digest: Digest) => Promise<boolean>) {
     this.#directory = directory
     this.#fs = fs
+    this.#isStored = isStored
   }
 
   /**
    * Writes a large blob behind what an earlier attempt has left of it; the whole is verified. False, with nothing done,
    * for content that is small or cannot be read from an offset on, and for a blob that another writer is at.
    *
-   * A failure of the network leaves what has come, and so does an abort with `keepPartial`; any other failure removes it.
+   * A failure that says nothing of the content leaves what has come (the network, a registry in trouble, credentials
+   * that ran out), and so does an abort with `keepPartial`; any other failure removes it.
    * Errors: SIZE_MISMATCH, DIGEST_MISMATCH, LOCKED if another process has taken the blob over meanwhile; whatever the
    * content, the file system or `place` throws, unchanged.
    */
@@ -63,18 +61,31 @@ export class Partials {
     return this.#locked(`${algorithm}-${encoded}`, (path, lock) => this.#write(path, lock, blob, options))
   }
 
-  /** Removes what nobody has gone on with for a week, and the locks that dead processes have left alone. */
+  /**
+   * Removes what nobody has gone on with for a week, what has arrived otherwise, and what dead processes have left of
+   * their locks.
+   */
   async sweep(): Promise<void> {
-    const names = (await this.#names()).filter((name) => namePattern.test(name))
-    if (names.length === 0) return
-    for (const name of new Set(names.map((file) => file.replace(/\..*/, '')))) {
-      const isLeft = (path: string): Promise<boolean> => this.#isUntouched(path, oldMilliseconds)
-      if (!(await isLeft(join(this.#directory, name)))) continue
+    const files = (await namesIn(this.#directory, this.#fs)).filter((file) => namePattern.test(file))
+    for (const file of files.filter(isLockLeftover)) {
+      const path = join(this.#directory, file)
+      if (!(await isUntouched(path, this.#fs, oldMilliseconds))) continue
+      // In a folder of another user it stays, and so does all else in it.
+      await removeFile(path, this.#fs).catch(() => {})
+    }
+    for (const name of new Set(files.map((file) => file.replace(/\..*/, '')))) {
+      if (!(await this.#isLeft(name))) continue
       await this.#locked(name, async (path) => {
-        if (await isLeft(path)) await removeFile(path, this.#fs)
+        if (await this.#isLeft(name)) await removeFile(path, this.#fs)
         return true
       })
     }
+  }
+
+  async #isLeft(name: string): Promise<boolean> {
+    if (await isUntouched(join(this.#directory, name), this.#fs, oldMilliseconds)) return true
+    const digest = name.replace('-', ':')
+    return isDigest(digest) && (await this.#isStored(digest))
   }
 
   async #write(path: string, lock: Lock, blob: BlobToWrite, options: PartialOptions): Promise<boolean> {
@@ -132,7 +143,7 @@ export class Partials {
 
   /** 0 if nothing is there, undefined if something else is. */
   async #size(path: string): Promise<number | undefined> {
-    const status = await this.#status(path)
+    const status = await statusOf(path, this.#fs)
     if (status === undefined) return 0
     return status.isFile() ? Number(status.size) : undefined
   }
@@ -161,49 +172,11 @@ export class Partials {
     for (let attempt = 1; ; attempt++) {
       try {
         if (attempt > 1) await makeFolder(this.#directory, this.#fs)
-        return await this.#acquire(path)
+        return await tryLock(path, this.#fs)
       } catch (error) {
-        if (error instanceof LockedError) return undefined
         if (isFileError(error, 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST')) return undefined
         if (!isFileError(error, 'ENOENT') || attempt === lockAttempts) throw error
       }
-    }
-  }
-
-  /**
-   * The holder on another host (a container is one) cannot be asked whether it lives, and nobody waits here to see it
-   * touch its lock: one that has not done so for an hour, where it would every few seconds, is dead.
-   */
-  async #acquire(path: string): Promise<Lock> {
-    try {
-      return await acquireLock(path, this.#fs, { timeoutMilliseconds: 0 })
-    } catch (error) {
-      if (!(error instanceof LockedError) || !(await this.#isUntouched(path, deadMilliseconds))) throw error
-      return acquireLock(path, this.#fs, { timeoutMilliseconds: 0, staleMilliseconds: 0 })
-    }
-  }
-
-  /** True also for a file that is not there. */
-  async #isUntouched(path: string, milliseconds: number): Promise<boolean> {
-    const status = await this.#status(path)
-    return status === undefined || Date.now() - Number(status.ctimeMs) > milliseconds
-  }
-
-  async #status(path: string): Promise<FileStatus | undefined> {
-    try {
-      return await this.#fs.lstat(path)
-    } catch (error) {
-      if (isFileError(error, 'ENOENT')) return undefined
-      throw error
-    }
-  }
-
-  async #names(): Promise<readonly string[]> {
-    try {
-      return (await this.#fs.readdir(this.#directory)).filter((name) => typeof name === 'string')
-    } catch (error) {
-      if (isFileError(error, 'ENOENT', 'ENOTDIR')) return []
-      throw error
     }
   }
 }
@@ -212,8 +185,7 @@ export class Partials {
 const largeBytes = 1024 * 1024
 const lockAttempts = 20
 const oldMilliseconds = 7 * 24 * 60 * 60 * 1000
-const deadMilliseconds = 60 * 60 * 1000
-const namePattern = /^sha(?:256|384|512)-[0-9a-f]+(?:\.lock)?$/
+const namePattern = /^sha(?:256|384|512)-[0-9a-f]+(?:\.lock(?:\..*)?)?$/
 
 /** At a position of its own: whoever else might have the file open cannot shift what is written. */
 function writerAt(file: LayoutFile, start: number): WritableFile {
@@ -229,20 +201,6 @@ function writerAt(file: LayoutFile, start: number): WritableFile {
   }
 }
 
-/** A file whose lock was lost is not ours to remove; one on a full disk is in the way of everybody. */
-function isWorthKeeping(error: unknown, { signal, keepPartial = false }: PartialOptions): boolean {
-  if (error instanceof LockedError) return true
-  const isAborted = signal?.aborted === true
-  const causes = [...causesOf(error), ...causesOf(isAborted ? signal.reason : undefined)]
-  if (causes.some((cause) => isFileError(cause, 'ENOSPC', 'EDQUOT'))) return false
-  return (isAborted && keepPartial) || causes.some(isNetworkFailure)
-}
-
 function isDamage(error: unknown): boolean {
   return error instanceof SizeMismatchError || error instanceof DigestMismatchError
-}
-
-function isNetworkFailure(error: Error): boolean {
-  if (error instanceof ResponseError) return error.status >= 500 || error.status === 429
-  return error instanceof UnreachableError
 }

@@ -9,6 +9,8 @@ import type { HttpRequest, HttpResponse } from './transport/http.ts'
 import { redactUrl } from './transport/redact.ts'
 import { unusable } from './transport/response.ts'
 import type { RegistryTraits, Transport } from './transport/transport.ts'
+import type { ListUpdate } from './update-tagged-referrers.ts'
+import type { UploadJournal } from './upload-journal.ts'
 
 /** How the referrers of a repository are kept: by the API of distribution-spec 1.1, or in tags. */
 export type ReferrersMode = 'api' | 'tag-schema'
@@ -20,6 +22,8 @@ export interface RepositoryState {
   /** A request for something in it has succeeded. */
   isKnown: boolean
   referrers: ReferrersMode | undefined
+  /** By subject, the lists of referrers in tags that are being changed. */
+  readonly listUpdates: Map<Digest, ListUpdate>
   /** Whether a list of referrers that was replaced may be deleted. */
   takesDelete: boolean
   /** Names of repositories that nothing can be mounted from. */
@@ -40,6 +44,8 @@ export interface Endpoint {
   readonly singlePostBytes: number
   /** A larger blob goes in chunks of so many bytes. */
   readonly chunkBytes: number
+  /** Where large uploads are written down while they run. */
+  readonly uploadJournal: UploadJournal | undefined
   readonly tagPageSize: number | undefined
   /** What the user has decided; undefined to find out. */
   readonly referrers: ReferrersMode | undefined
@@ -99,10 +105,15 @@ export async function urlFromHeader(
   value: string | undefined,
 ): Promise<URL> {
   const url = value === undefined ? null : URL.parse(value, response.url.href)
-  if (url !== null && isSameOrigin(url, registryUrl) && url.username === '' && url.password === '') return url
+  if (url !== null && isOwnUrl(url, registryUrl)) return url
   await response.discard()
   const problem = url === null ? 'no URL to go on with' : `a URL elsewhere, ${redactUrl(url)}`
   throw unusable(response, `${registryUrl.host} gave ${problem}`)
+}
+
+/** True for a URL on the registry's own scheme, host and port, without user info. */
+export function isOwnUrl(url: URL, registryUrl: URL): boolean {
+  return isSameOrigin(url, registryUrl) && url.username === '' && url.password === ''
 }
 
 /** What a method's argument names. */

@@ -8,6 +8,7 @@ import {
   type CredentialStoreOptions,
 } from './auth/credential-store.ts'
 import type { Credential } from './auth/credential.ts'
+import { expectHelperTimeout } from './auth/docker-credential.ts'
 import { Registry } from './registry.ts'
 import type { TransportOptions } from './transport/transport.ts'
 
@@ -35,6 +36,7 @@ export async function login(
 ): Promise<LoginResult> {
   const { signal, onEvent } = options
   expectStorable(credential)
+  expectHelperTimeout(options.helperTimeout)
   let isChecked = false
   const asked = (): Credential => {
     isChecked = true
@@ -77,10 +79,19 @@ export async function logout(registry: string, options: LogoutOptions = {}): Pro
   return eraseCredential(registry, options)
 }
 
-/** What could not be read again: Basic authentication and the files join a name and a password by a colon. */
+/**
+ * What could not be read again: Basic authentication and the files join a name and a password by a colon, docker has
+ * filled the ends of passwords with zeros, and helpers know an identity token by the name `<token>`.
+ */
 function expectStorable(credential: Credential): void {
   if ('username' in credential && credential.username?.includes(':') === true) {
     throw new UnsupportedError('a user name with a colon cannot be told from its password')
+  }
+  if ('password' in credential && credential.username === '<token>') {
+    throw new UnsupportedError('the user name <token> stands for an identity token, not for a password')
+  }
+  if ('password' in credential && credential.password.endsWith('\0')) {
+    throw new UnsupportedError('a password cannot end with a zero byte')
   }
   if (Object.values(credential).includes('')) throw new UnsupportedError('a part of the credential is empty')
 }

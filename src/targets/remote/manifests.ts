@@ -112,8 +112,9 @@ export async function putManifest(
   endpoint: Endpoint,
   reference: string,
   { descriptor, bytes }: FetchedManifest,
-  options: SignalOptions,
+  options: SignalOptions & Pick<Call, 'repeat'>,
 ): Promise<PutAnswer> {
+  const { repeat } = options
   const response = await ask(
     endpoint,
     {
@@ -121,6 +122,7 @@ export async function putManifest(
       to: `manifests/${reference}`,
       headers: { 'content-type': descriptor.mediaType },
       body: bytes,
+      repeat,
       actions: ['pull', 'push'],
     },
     options,

@@ -2,12 +2,10 @@ import { urlFromHeader } from './endpoint.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { unusable } from './transport/response.ts'
 
-const maxPages = 10_000
-
 /**
  * The pages of a list: those that `Link` headers lead to after the first (distribution-spec, "Listing Tags"). `get`
  * leaves the body for the consumer, who reads it before the next page; where it has no page the list ends.
- * Error: RESPONSE for a link to another origin, one that comes twice, and for more than 10,000 pages.
+ * Error: RESPONSE for a link to another origin, one that comes twice, and for more pages than the limit.
  */
 export async function* pages(
   first: URL,
@@ -20,6 +18,7 @@ export async function* pages(
     if (response === undefined) return
     const link = nextLink(response.headers('link'))
     url = link === undefined ? undefined : await urlFromHeader(response, first, link)
+    const { pages: maxPages } = response.limits
     if (url !== undefined && (seen.has(url.href) || seen.size === maxPages)) {
       await response.discard()
       throw unusable(
@@ -32,7 +31,7 @@ export async function* pages(
 }
 
 /** The target of the first link whose relation is `next` (RFC 8288). Linear; what is malformed is passed over. */
-function nextLink(headers: readonly string[]): string | undefined {
+export function nextLink(headers: readonly string[]): string | undefined {
   for (const header of headers) {
     for (const [, target, parameters = ''] of header.matchAll(/<([^<>]*)>([^<]*)/g)) {
       if (isNext.test(parameters)) return target

@@ -8,10 +8,10 @@ import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, PushOptions, PushOutcome } from '../target.ts'
 import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
 import { fetchManifest, manifestExists, putManifest, type PutAnswer } from './manifests.ts'
-import { updateTaggedReferrers } from './referrers-tag.ts'
 import { findReferrersMode, knownMode } from './referrers.ts'
 import { removeAt } from './removal.ts'
 import { putTag, requireManifest } from './tags.ts'
+import { updateTaggedReferrers } from './update-tagged-referrers.ts'
 
 /** Pushes a manifest under its digest, and lists it as a referrer where the registry does not. */
 export async function pushManifest(

@@ -3,7 +3,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { parseDigest, type Digest } from '../../content/digest.ts'
 import { readImageIndex } from '../../content/manifest.ts'
 import { mediaTypes, withoutParameters } from '../../content/media-types.ts'
-import { SizeExceedsLimitError } from '../../errors.ts'
+import { ResponseError, SizeExceedsLimitError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import type { ReferrersOptions } from '../target.ts'
 import { ask, nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
@@ -67,16 +67,37 @@ async function* allReferrers(
   subject: Descriptor,
   options: ReferrersOptions,
 ): AsyncGenerator<Descriptor> {
-  let isAnswered = false
   if (knownMode(endpoint) !== 'tag-schema') {
-    const first = firstPage(endpoint, subject, options)
-    for await (const response of pages(first, (url) => askReferrers(endpoint, subject, url, options))) {
-      isAnswered = true
-      yield* await readPage(endpoint, response, options.artifactType)
+    const progress = { pages: 0 }
+    try {
+      yield* listed(endpoint, subject, progress, options)
+    } catch (error) {
+      if (progress.pages === 0 || !isPageGone(error)) throw error
+      yield* listed(endpoint, subject, progress, options)
     }
+    if (progress.pages > 0) return
   }
-  if (isAnswered || knownMode(endpoint) === 'api') return
+  if (knownMode(endpoint) === 'api') return
   yield* ofType(await taggedReferrers(endpoint, subject, options), options.artifactType)
+}
+
+/** By the API; `progress` counts the pages that came. */
+async function* listed(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  progress: { pages: number },
+  options: ReferrersOptions,
+): AsyncGenerator<Descriptor> {
+  const first = firstPage(endpoint, subject, options)
+  for await (const response of pages(first, (url) => askReferrers(endpoint, subject, url, options))) {
+    progress.pages += 1
+    yield* await readPage(endpoint, response, options.artifactType)
+  }
+}
+
+/** A list that somebody reads slowly is over some minutes after it began, at olareg for example, and can be begun anew. */
+function isPageGone(error: unknown): boolean {
+  return error instanceof ResponseError && [400, 404, 410].includes(error.status)
 }
 
 function firstPage(endpoint: Endpoint, { digest }: Descriptor, { artifactType }: ReferrersOptions): URL {

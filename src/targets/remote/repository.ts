@@ -27,6 +27,7 @@ import { listReferrers } from './referrers.ts'
 import { removeAt } from './removal.ts'
 import { listTags, tagManifest, untag } from './tags.ts'
 import { Transport, type TransportOptions } from './transport/transport.ts'
+import { UploadJournal } from './upload-journal.ts'
 import { pushBlob, type MountCandidate } from './uploads.ts'
 
 /** How a repository is reached and read; what is not said here is found out. */
@@ -41,10 +42,18 @@ export interface RepositoryOptions extends TransportOptions {
   readonly singlePostBytes?: number | undefined
   /** A larger blob goes in chunks of so many bytes, more where the registry wants more. @default whole, and in chunks only where the registry refuses that */
   readonly chunkBytes?: number | undefined
+  /**
+   * A folder in which uploads of blobs larger than 8 MiB are written down while they run, so that after a failure that
+   * may pass, and after the end of the process, the next one goes on where the registry stands. Only its owner may read
+   * what is in it: the place of an upload can be a capability. @default none
+   */
+  readonly uploadJournal?: string | undefined
   /** So many tags or repositories are asked for at once, 1000 at most. @default as many as the registry likes */
   readonly tagPageSize?: number | undefined
   /** How referrers are kept: `'api'`, `'tag-schema'`, or `'auto'` to find that out at the first need. @default 'auto' */
   readonly referrers?: 'auto' | ReferrersMode | undefined
+  /** A manifest that is read counts against a limit here: a copy reads only those that it must. @default for docker.io alone */
+  readonly countsPulls?: boolean | undefined
 }
 
 /**
@@ -60,6 +69,7 @@ export class Repository implements Target {
   readonly repository: string
   readonly manifestTypes: ManifestTypes
   readonly isRemote = true
+  readonly countsPulls: boolean
   readonly #endpoint: Endpoint
   readonly #ownTransport?: Transport
 
@@ -72,6 +82,7 @@ export class Repository implements Target {
     this.registry = registry
     this.repository = repository
     this.manifestTypes = options.manifestTypes ?? standardManifestTypes
+    this.countsPulls = options.countsPulls ?? registry === 'docker.io'
     const transport = options.transport ?? new Transport(options)
     if (transport !== options.transport) this.#ownTransport = transport
     this.#endpoint = makeEndpoint(this, transport, options)
@@ -213,6 +224,7 @@ function makeEndpoint(
     maxMetadataBytes = defaultMaxMetadataBytes,
     singlePostBytes = 64 * 1024,
     chunkBytes = Infinity,
+    uploadJournal,
     tagPageSize,
     referrers = 'auto',
   } = options
@@ -227,12 +239,14 @@ function makeEndpoint(
     maxMetadataBytes,
     singlePostBytes,
     chunkBytes,
+    uploadJournal: uploadJournal === undefined ? undefined : new UploadJournal(uploadJournal),
     tagPageSize,
     referrers: referrers === 'auto' ? undefined : referrers,
     state: {
       isPrepared: false,
       isKnown: false,
       referrers: undefined,
+      listUpdates: new Map(),
       takesDelete: true,
       refusedMounts: new Set(),
       failedMounts: new Map(),

@@ -29,6 +29,14 @@ interface Upload {
   readonly body: Uint8Array | Content
 }
 
+/** A blob that is to be sent. */
+export interface BlobToSend {
+  readonly descriptor: Descriptor
+  readonly content: Content
+  /** Where the open session stands; more than 0 only for content that can be read from there on. @default 0 */
+  readonly offset?: number | undefined
+}
+
 /** How a blob is sent. */
 export interface SendBlobOptions extends SignalOptions {
   /** What is there under this digest is damaged, so that its being there proves nothing. @default false */
@@ -43,7 +51,7 @@ export interface SendBlobOptions extends SignalOptions {
 export async function sendBlob(
   endpoint: Endpoint,
   session: UploadSession,
-  { descriptor, content }: { readonly descriptor: Descriptor; readonly content: Content },
+  { descriptor, content, offset: begun = 0 }: BlobToSend,
   { isReplacement = false, ...options }: SendBlobOptions,
 ): Promise<void> {
   const { singlePostBytes, transport } = endpoint
@@ -58,7 +66,7 @@ export async function sendBlob(
         )
   const url = repositoryUrl(endpoint, 'blobs/uploads/')
   const attempts = new Attempts(transport.retryPolicy, { method: 'PUT', url, ...options })
-  let offset = 0
+  let offset = begun
   for (;;) {
     // Outside of what is tried again here: the transport has tried it often enough.
     if (await opened(endpoint, session, { descriptor, body }, options)) return
@@ -77,7 +85,7 @@ export async function sendBlob(
     // A session that contradicts itself is left.
     const isUsable = isSeekable(body) && !isConfused
     const received = isUsable ? await receivedBytes(endpoint, session, options) : 0
-    const reached = received < descriptor.size ? received : 0
+    const reached = received <= descriptor.size ? received : 0
     if (reached > offset) attempts.advance()
     offset = reached
     if (offset === 0) await cancelSession(endpoint, session, options)
@@ -121,8 +129,9 @@ async function sendRest(
   const isWhole = offset === 0 && size <= maxWholeBytes(endpoint)
   if (isWhole) return sendWhole(endpoint, session, { descriptor, body }, options)
   const content = body instanceof Uint8Array ? contentOf(body) : body
-  const rest = offset > 0 && content.from !== undefined ? content.from(offset) : content
-  if (!(await sendInChunks(endpoint, session, { content: rest, offset, end: size }, options))) return false
+  const isMissing = offset < size
+  if (isMissing && !(await sendInChunks(endpoint, session, { content, offset, end: size }, options)))
+    return false
   // Its digest is that of the whole, which the registry checks in the end.
   await finishSession(endpoint, session, { digest, body: new Uint8Array() }, options)
   return true

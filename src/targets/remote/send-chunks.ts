@@ -1,4 +1,5 @@
-import { ResponseError } from '../../errors.ts'
+import type { Content } from '../../content/content.ts'
+import { ResponseError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { isTooLarge, lowerLimit, maxChunkBytes } from './body-limits.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -11,10 +12,10 @@ import { receivedBytes, sendChunk, type Chunk, type UploadSession } from './uplo
 export async function sendInChunks(
   endpoint: Endpoint,
   session: UploadSession,
-  { content, offset, end }: Chunk & { readonly content: AsyncIterable<Uint8Array> },
+  { content, offset, end }: Chunk & { readonly content: Content },
   options: SignalOptions,
 ): Promise<boolean> {
-  const portions = new Portions(content)
+  const portions = new Portions(content, offset)
   try {
     for (let at = offset; at < end;) {
       const next = Math.min(end, at + maxChunkBytes(endpoint, session))
@@ -58,31 +59,27 @@ async function isInPlace(
   return offset === 0 || (await receivedBytes(endpoint, session, options)) === offset
 }
 
-/** Hands out content in portions, one after the other; it is read once. */
+/** Hands out content in portions, one after the other. */
 class Portions {
-  readonly #chunks: AsyncIterator<Uint8Array, unknown>
+  readonly #content: Content
+  #chunks: AsyncIterator<Uint8Array, unknown>
   #rest: Uint8Array = new Uint8Array()
+  #position: number
+  #isClosed = false
 
-  constructor(content: AsyncIterable<Uint8Array>) {
-    this.#chunks = content[Symbol.asyncIterator]()
+  constructor(content: Content, offset: number) {
+    this.#content = content
+    this.#chunks = iteratorFrom(content, offset)
+    this.#position = offset
   }
 
-  /** The next bytes, as content that is iterated once. Who stops before its end gives up all content. */
+  /**
+   * The next bytes. Who stops before their end gives up all content. A request that is repeated for a new token reads
+   * them once more, where content can be read from there on. Error: UNSUPPORTED where it cannot.
+   */
   take(bytes: number): AsyncIterable<Uint8Array> {
-    let wanted = bytes
-    const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-      const chunk = wanted === 0 ? undefined : await this.#next()
-      if (chunk === undefined) return { done: true, value: undefined }
-      const value = chunk.subarray(0, wanted)
-      this.#rest = chunk.subarray(value.length)
-      wanted -= value.length
-      return { done: false, value }
-    }
-    const end = async (): Promise<IteratorReturnResult<undefined>> => {
-      if (wanted > 0) await this.close()
-      return { done: true, value: undefined }
-    }
-    return { [Symbol.asyncIterator]: () => ({ next, return: end }) }
+    const start = this.#position
+    return { [Symbol.asyncIterator]: () => this.#portion(start, start + bytes) }
   }
 
   /** Reads to the end of the content, which may have something to say there. */
@@ -91,7 +88,40 @@ class Portions {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#chunks.return?.()
+  }
+
+  #portion(start: number, end: number): AsyncIterator<Uint8Array, undefined> {
+    let at = start
+    const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+      if (at === start && (this.#isClosed || this.#position !== start)) await this.#goTo(start)
+      const chunk = at === end ? undefined : await this.#next()
+      if (chunk === undefined) return { done: true, value: undefined }
+      const value = chunk.subarray(0, end - at)
+      this.#rest = chunk.subarray(value.length)
+      at += value.length
+      this.#position = at
+      return { done: false, value }
+    }
+    const stop = async (): Promise<IteratorReturnResult<undefined>> => {
+      if (at < end) await this.close()
+      return { done: true, value: undefined }
+    }
+    return { next, return: stop }
+  }
+
+  async #goTo(offset: number): Promise<void> {
+    await this.close()
+    if (offset > 0 && this.#content.from === undefined) {
+      throw new UnsupportedError(
+        `content that is asked for again at byte ${offset} can only be read as a whole`,
+      )
+    }
+    this.#chunks = iteratorFrom(this.#content, offset)
+    this.#rest = new Uint8Array()
+    this.#position = offset
+    this.#isClosed = false
   }
 
   async #next(): Promise<Uint8Array | undefined> {
@@ -99,4 +129,9 @@ class Portions {
     const next = await this.#chunks.next()
     return next.done === true ? undefined : next.value
   }
+}
+
+function iteratorFrom(content: Content, offset: number): AsyncIterator<Uint8Array, unknown> {
+  const rest = offset > 0 && content.from !== undefined ? content.from(offset) : content
+  return rest[Symbol.asyncIterator]()
 }

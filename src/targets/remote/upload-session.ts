@@ -14,6 +14,14 @@ export interface UploadSession {
   location: URL | undefined
   /** What the registry wants each chunk but the last one to have (distribution-spec, "Pushing a blob in chunks"). */
   minChunkBytes?: number | undefined
+  /** Where it is written down, so that a later process can go on with it. */
+  record?: SessionRecord | undefined
+}
+
+/** Keeps where a session is. Nothing that goes wrong there is a failure of the session. */
+export interface SessionRecord {
+  write(session: { readonly location: URL; readonly minChunkBytes?: number | undefined }): Promise<void>
+  remove(): Promise<void>
 }
 
 const writing = ['pull', 'push'] as const
@@ -184,10 +192,12 @@ export async function adoptLocation(
   session: UploadSession,
   response: HttpResponse,
 ): Promise<void> {
-  session.location = await urlFromHeader(response, repositoryUrl(endpoint, ''), response.header('location'))
+  const location = await urlFromHeader(response, repositoryUrl(endpoint, ''), response.header('location'))
+  session.location = location
   const minimum = response.header('oci-chunk-min-length')
   if (minimum !== undefined && /^\d{1,15}$/.test(minimum)) session.minChunkBytes = Number(minimum)
   await response.discard()
+  await session.record?.write({ location, minChunkBytes: session.minChunkBytes })
 }
 
 /** Gives the session up. A registry need not be able to do that, and forgets sessions by itself; what failed before matters more. */
@@ -199,6 +209,7 @@ export async function cancelSession(
   const { location } = session
   if (location === undefined) return
   session.location = undefined
+  await session.record?.remove()
   // An abort of the user's has happened already, and must not leave the session behind.
   const signal = AbortSignal.timeout(cancelMilliseconds)
   try {

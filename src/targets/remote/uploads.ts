@@ -10,6 +10,7 @@ import type { Endpoint } from './endpoint.ts'
 import { created, sendBlob } from './send-blob.ts'
 import type { HttpResponse } from './transport/http.ts'
 import { responseError } from './transport/response.ts'
+import type { UploadRecord } from './upload-journal.ts'
 import {
   adoptLocation,
   askToMount,
@@ -17,6 +18,7 @@ import {
   withSession,
   type UploadSession,
 } from './upload-session.ts'
+import { resumeSession, withJournal } from './with-journal.ts'
 
 /** A repository of the same registry to mount from. */
 export interface MountCandidate {
@@ -45,15 +47,20 @@ export async function pushBlob(
   const { existing = 'unknown', candidates } = options
   parseDigest(descriptor.digest)
   const verified = verify(content, descriptor)
-  return withSession(endpoint, options, async (session) => {
+  const act = async (session: UploadSession, record: UploadRecord | undefined): Promise<PushOutcome> => {
     const { digest } = descriptor
     if (existing !== 'replace' && (await mount(endpoint, session, { digest, candidates }, options)))
       return 'mounted'
     if (existing === 'unknown' && (await blobExists(endpoint, descriptor, options))) return 'existed'
+    const blob = { descriptor, content: verified }
+    const offset = record && (await resumeSession(endpoint, session, { ...blob, record }, options))
     const isReplacement = existing === 'replace'
-    await sendBlob(endpoint, session, { descriptor, content: verified }, { ...options, isReplacement })
+    await sendBlob(endpoint, session, { ...blob, offset }, { ...options, isReplacement })
     return 'copied'
-  })
+  }
+  return withSession(endpoint, options, (session) =>
+    withJournal(endpoint, { descriptor, session }, options, (record) => act(session, record)),
+  )
 }
 
 /** True if a candidate gave the blob. A mount that fails is no failure; the last session that one opened instead is kept. */

@@ -15,7 +15,7 @@ export interface DockerHubOptions {
  * Docker Hub, as of 2024. The row: "missing repo gives 401 insufficient_scope, not 404; GET manifest counts as a pull,
  * HEAD does not; `ratelimit-limit/remaining;w=21600` headers, two kinds of 429 with and without JSON body; mount from
  * an unknown repo fails auth; OCI-Subject without API in 2024; no `_catalog`; manifest DELETE reported refused". Tokens
- * come from another host. Not played: the aliases of its name.
+ * come from another host. Not played: the aliases of its name, subjects that were refused before, the API that came later.
  */
 export function dockerHub({ pulls = 100 }: DockerHubOptions = {}): Profile {
   return {

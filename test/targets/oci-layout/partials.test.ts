@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { memfs } from 'memfs'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Content } from '../../../src/content/content.ts'
-import { ResponseError, UnreachableError } from '../../../src/errors.ts'
+import { AuthError, ResponseError, UnreachableError } from '../../../src/errors.ts'
 import type { CopyEvent } from '../../../src/events.ts'
 import { acquireLock } from '../../../src/targets/lock.ts'
 import type { LayoutFileSystem } from '../../../src/targets/oci-layout/file-system.ts'
@@ -67,6 +67,9 @@ describe('a large blob that did not come to its end', () => {
     ['the network broke', brokenOff],
     ['the registry failed', response(503)],
     ['the registry had enough', response(429)],
+    ['the registry was too slow', response(408)],
+    ['credentials had run out', new AuthError('no access', { cause: response(401) })],
+    ['rights had been taken away', response(403)],
     ['another node of the copy met such a failure', new Error('copy', { cause: brokenOff })],
   ])('is gone on with where it stopped after %s', async (_why, how) => {
     const directory = await scratchDirectory()
@@ -85,7 +88,8 @@ describe('a large blob that did not come to its end', () => {
   it.each([
     ['another size', source(undefined, Buffer.concat([bytes, Buffer.from('+')])), 'SIZE_MISMATCH'],
     ['another digest', source(undefined, Buffer.alloc(bytes.length)), 'DIGEST_MISMATCH'],
-    ['no right to it', source({ at: 2 * mebibyte, how: response(403) }), 'RESPONSE'],
+    ['not all of it', source({ at: 2 * mebibyte, how: response(404) }), 'RESPONSE'],
+    ['no right to it', source({ at: 0, how: response(403) }), 'RESPONSE'],
     ['nothing but a failure of the network', source({ at: 0, how: brokenOff }), 'UNREACHABLE'],
   ])('leaves nothing if the source had %s', async (_what, content, code) => {
     const directory = await scratchDirectory()
@@ -314,6 +318,41 @@ describe('the folder for partial blobs', () => {
     const text = Buffer.from('a')
     await new OciLayout(directory).push(blob(text), source(undefined, text))
     expect((await readdir(join(directory, 'partial'))).sort()).toEqual(['mine.txt', name])
+  })
+
+  it('loses what has arrived otherwise when the layout is opened the next time', async () => {
+    const { directory } = await interrupted()
+    const { from: _from, ...content } = source()
+    await new OciLayout(directory).push(descriptor, content)
+    expect(await readdir(join(directory, 'partial'))).toEqual([name])
+    const text = Buffer.from('a')
+    await new OciLayout(directory).push(blob(text), source(undefined, text))
+    await expectWhole(directory)
+  })
+
+  it('keeps what has arrived otherwise while somebody is at it', async () => {
+    const { directory, partial } = await interrupted()
+    const { from: _from, ...content } = source()
+    await new OciLayout(directory).push(descriptor, content)
+    const lock = await acquireLock(`${partial}.lock`, nodeFs)
+    onTestFinished(async () => void (await lock.release()))
+    const text = Buffer.from('a')
+    await new OciLayout(directory).push(blob(text), source(undefined, text))
+    expect((await readdir(join(directory, 'partial'))).sort()).toEqual([name, `${name}.lock`])
+  })
+
+  it('loses after a week what attempts at a lock have left, and not before', async () => {
+    const { directory, partial } = await interrupted()
+    const left = [`${partial}.lock.takeover`, `${partial}.lock.0a1b2c3d-1234-1234-1234-0123456789ab`]
+    const push = (text: string): Promise<unknown> =>
+      new OciLayout(directory).push(blob(Buffer.from(text)), source(undefined, Buffer.from(text)))
+    for (const path of left) await writeFile(path, '')
+    await push('a')
+    expect(await readdir(join(directory, 'partial'))).toHaveLength(3)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 8 * 24 * 60 * 60 * 1000 })
+    onTestFinished(() => void vi.useRealTimers())
+    await push('b')
+    expect(await readdir(directory)).toEqual(['blobs', 'index.json', 'oci-layout'])
   })
 
   it('is not needed where a file is in its way', async () => {

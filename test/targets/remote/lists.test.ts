@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { pages } from '../../../src/targets/remote/pages.ts'
+import { limitsOf } from '../../../src/targets/remote/transport/limits.ts'
 import type { HttpResponse } from '../../../src/targets/remote/transport/http.ts'
 import { Registry } from '../../../src/targets/remote/registry.ts'
 import type { RepositoryOptions } from '../../../src/targets/remote/repository.ts'
@@ -45,7 +46,10 @@ async function pathsAsked(link: string): Promise<readonly string[]> {
       header: () => undefined,
       headers: () => links,
       body: (async function* () {})(),
+      limits: limitsOf({}),
+      started: 0,
       discard: () => Promise.resolve(),
+      breakOff: () => undefined,
       closed: Promise.resolve(),
     })
   }

@@ -58,6 +58,24 @@ describe('a login', () => {
     expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([undefined])
   })
 
+  it('by basic at a registry that lets everybody in says that it was not checked', async () => {
+    const server = await startServer(() => ({ status: 200, body: '{}' }))
+    const file = join(await testFolder(), 'config.json')
+    const options = { file, authentication: 'basic' } as const
+    expect(await login(server.host, credential, options)).toMatchObject({ isChecked: false })
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([basic, undefined])
+  })
+
+  it('by basic at a registry that looks says that it was checked, and a wrong password is not kept', async () => {
+    const server = await startRegistry()
+    const file = join(await testFolder(), 'config.json')
+    const options = { file, authentication: 'basic' } as const
+    expect(await login(server.host, credential, options)).toMatchObject({ isChecked: true })
+    const wrong = { ...credential, password: 'other' }
+    await expect(login(server.host, wrong, options)).rejects.toMatchObject({ code: 'AUTH' })
+    expect(await storedCredentials({ file })(server.host)).toEqual(credential)
+  })
+
   it('goes to the helper of the registry, and the plain text in the file goes away', async () => {
     const server = await startRegistry()
     const folder = await testFolder()
@@ -75,6 +93,29 @@ describe('a login', () => {
     expect(await logout(server.host, options)).toBe(true)
     expect(await storedCredentials(options)(server.host)).toBeUndefined()
     expect(await logout(server.host, options)).toBe(false)
+  })
+
+  it('by an identity token with a user name is not kept by a helper, which would lose the name', async () => {
+    const server = await startServer(() => ({ status: 200, body: '{}' }))
+    const folder = await testFolder()
+    await installKeychain(folder, 'keychain')
+    const file = join(folder, 'config.json')
+    await writeFile(file, '{"credsStore":"keychain"}')
+    const options = { file, environment: { PATH: folder } }
+    const identity = { identityToken: 'canary', username: 'me' }
+    await expect(login(server.host, identity, options)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'docker-credential-keychain'])
+    await writeFile(file, '{}')
+    await login(server.host, identity, options)
+    expect(await storedCredentials(options)(server.host)).toEqual(identity)
+  })
+
+  it('with a time for helpers that is none is a mistake, and nothing is sent', async () => {
+    const server = await startRegistry()
+    const file = join(await testFolder(), 'config.json')
+    const error = await rejection(login(server.host, credential, { file, helperTimeout: NaN }))
+    expect(error).toBeInstanceOf(RangeError)
+    expect(server.requests).toEqual([])
   })
 
   it('that the helper cannot keep fails, and goes to no file', async () => {
@@ -132,6 +173,8 @@ describe('a login', () => {
     { username: 'a', password: '' },
     { username: '', password: 'canary' },
     { identityToken: '' },
+    { username: '<token>', password: 'canary' },
+    { username: 'a', password: 'canary\0' },
   ])('that could not be read again is refused before it is sent: %j', async (wrong) => {
     const server = await startRegistry()
     const file = join(await testFolder(), 'config.json')

@@ -18,7 +18,7 @@ async function start(referrers: Handler): Promise<[Repository, TestServer]> {
   const server = await startServer((request, response) =>
     request.url.includes(subject.digest) ? referrers(request, response) : there,
   )
-  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
+  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1, baseMilliseconds: 10 } })
   onTestFinished(() => repository.close())
   return [repository, server]
 }
@@ -77,7 +77,9 @@ describe('a manifest with a subject that exists already', () => {
       if (url === list) return { status: method === 'PUT' ? 503 : 404 }
       return there
     })
-    await using repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 } })
+    await using repository = new Repository(`${server.host}/a`, {
+      retry: { attempts: 1, baseMilliseconds: 10 },
+    })
     await expect(repository.push(sbom, contentOf(bytes))).rejects.toMatchObject({ status: 503 })
   })
 })

@@ -16,7 +16,10 @@ const tag = referrersTag(subject.digest)
 
 async function start(handler: Handler, options: RepositoryOptions = {}): Promise<[Repository, TestServer]> {
   const server = await startServer(handler)
-  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 }, ...options })
+  const repository = new Repository(`${server.host}/a`, {
+    retry: { attempts: 1, baseMilliseconds: 10 },
+    ...options,
+  })
   onTestFinished(() => repository.close())
   return [repository, server]
 }

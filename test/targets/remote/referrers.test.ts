@@ -2,15 +2,15 @@ import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { contentOf } from '../../../src/content/content.ts'
 import type { Descriptor } from '../../../src/content/descriptor.ts'
-import { digestOf } from '../../../src/content/digest.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import type { CopyEvent } from '../../../src/events.ts'
 import { Registry } from '../../../src/targets/remote/registry.ts'
 import { Repository, type RepositoryOptions } from '../../../src/targets/remote/repository.ts'
 import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
 import { graph } from '../../support/graph.ts'
-import { blob, referrersOf, rejection, unreadable } from '../contract/support.ts'
-import { errorBody, startServer, type Answer, type Handler, type TestServer } from './server.ts'
+import { referrersOf, rejection, unreadable } from '../contract/support.ts'
+import { startServer, type Answer, type Handler, type TestServer } from './server.ts'
+import { index, tagStore } from './tag-store.ts'
 
 // m1 <- sbom, m1 <- signature
 const nodes = graph({
@@ -25,44 +25,12 @@ const tag = referrersTag(subject.digest)
 
 async function start(handler: Handler, options: RepositoryOptions = {}): Promise<[Repository, TestServer]> {
   const server = await startServer(handler)
-  const repository = new Repository(`${server.host}/a`, { retry: { attempts: 1 }, ...options })
+  const repository = new Repository(`${server.host}/a`, {
+    retry: { attempts: 1, baseMilliseconds: 10 },
+    ...options,
+  })
   onTestFinished(() => repository.close())
   return [repository, server]
-}
-
-function index(manifests: readonly unknown[], headers: Record<string, string> = {}): Answer {
-  const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
-  return { status: 200, headers: { 'content-type': mediaTypes.ociIndex, ...headers }, body }
-}
-
-interface TagStore {
-  readonly handler: Handler
-  readonly manifests: Map<string, { type: string; body: Buffer }>
-  tagged(): readonly Descriptor[] | undefined
-}
-
-/** A registry without the referrers API; `deletes` is its answer to DELETE. */
-function tagStore(deletes = 202): TagStore {
-  const manifests = new Map<string, { type: string; body: Buffer }>()
-  const handler: Handler = ({ method, url, headers, body }) => {
-    const reference = url.split('/manifests/')[1] ?? ''
-    const found = manifests.get(reference)
-    if (method === 'PUT') {
-      const entry = { type: headers['content-type'] ?? '', body }
-      manifests.set(reference, entry).set(digestOf(body), entry)
-      return { status: 201 }
-    }
-    if (!url.includes('/manifests/') || found === undefined) return { status: 404 }
-    if (method !== 'DELETE') return { status: 200, headers: { 'content-type': found.type }, body: found.body }
-    if (deletes === 202) for (const [name, entry] of manifests) if (entry === found) manifests.delete(name)
-    return { status: deletes }
-  }
-  const tagged = (): readonly Descriptor[] | undefined => {
-    const entry = manifests.get(tag)
-    if (entry === undefined) return undefined
-    return (JSON.parse(entry.body.toString()) as { manifests: Descriptor[] }).manifests
-  }
-  return { handler, manifests, tagged }
 }
 
 async function push(
@@ -72,107 +40,6 @@ async function push(
 ): Promise<void> {
   await repository.push(nodes.descriptor(name), contentOf(nodes.node(name).bytes), { onEvent })
 }
-
-describe('referrers by the API', () => {
-  it('come from all pages, each once', async () => {
-    const [repository, server] = await start(({ url }) =>
-      url.includes('page=2')
-        ? index([signature, sbom])
-        : index([sbom], { link: `<${url}?page=2>; rel="next"` }),
-    )
-    expect(await referrersOf(repository, subject)).toEqual([sbom, signature])
-    expect(server.lines[0]).toBe(`GET /v2/a/referrers/${subject.digest}`)
-    expect(server.requests).toHaveLength(2)
-  })
-
-  it('are filtered by the registry if it says so, and else by us', async () => {
-    const odd = { ...signature, artifactType: 'test/other' }
-    const [filtering, server] = await start(() => index([odd], { 'oci-filters-applied': 'artifactType' }))
-    expect(await referrersOf(filtering, subject, 'test/sbom')).toEqual([odd])
-    expect(server.lines[0]).toMatch(/\?artifactType=test%2Fsbom$/)
-    const [plain] = await start(() => index([sbom, signature]))
-    expect(await referrersOf(plain, subject, 'test/sbom')).toEqual([sbom])
-  })
-
-  it('are the predecessors', async () => {
-    const [repository] = await start(() => index([sbom]))
-    expect(await Array.fromAsync(repository.predecessors(subject))).toEqual([
-      { descriptor: sbom, edge: 'subject' },
-    ])
-  })
-
-  it('are not asked for with a blob', async () => {
-    const [repository, server] = await start(() => index([]))
-    expect(await referrersOf(repository, blob(Buffer.from('x')))).toEqual([])
-    expect(server.requests).toEqual([])
-  })
-
-  it.each([500, 429])('are an error with %d, and the API is asked again', async (status) => {
-    const answers = [{ status }, index([sbom])]
-    const [repository] = await start(() => answers.shift() ?? { status: 500 })
-    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE' })
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-  })
-
-  it('of a repository that is not known yet are none, and nothing is decided', async () => {
-    const answers: Answer[] = [
-      { status: 404, body: errorBody('NAME_UNKNOWN') },
-      { status: 404 },
-      index([sbom]),
-    ]
-    const [repository] = await start(() => answers.shift() ?? { status: 500 })
-    expect(await referrersOf(repository, subject)).toEqual([])
-    expect(await referrersOf(repository, subject)).toEqual([sbom])
-  })
-
-  it.each([
-    ['no list', { status: 200, headers: { 'content-type': mediaTypes.ociIndex }, body: '{"manifests":{}}' }],
-    ['malformed entries', index([{ ...sbom, digest: 'sha256:../../x' }])],
-  ])('are an error with %s', async (_what, answer) => {
-    const [repository] = await start(() => answer)
-    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'INVALID_MANIFEST' })
-  })
-
-  it('that link elsewhere, or without end, are an error', async () => {
-    for (const link of [
-      '<http://127.0.0.1:1/>; rel="next"',
-      `</v2/a/referrers/${subject.digest}>; rel="next"`,
-    ]) {
-      const [repository] = await start(() => index([sbom], { link }))
-      await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE' })
-    }
-  })
-
-  it('are an error where they do not end, though each page is another one', async () => {
-    const pageSize = 20_000
-    const [repository, server] = await start(({ url }) => {
-      const page = Number(/page=(\d+)/.exec(url)?.[1] ?? 0)
-      const manifests = Array.from({ length: pageSize }, (_, count) => ({
-        mediaType: mediaTypes.ociManifest,
-        digest: `sha256:${(page * pageSize + count).toString(16).padStart(64, '0')}`,
-        size: 2,
-      }))
-      return index(manifests, { link: `<?page=${page + 1}>; rel="next"` })
-    })
-    const all = Array.fromAsync(repository.referrers(subject))
-    await expect(all).rejects.toMatchObject({ code: 'SIZE_EXCEEDS_LIMIT' })
-    expect(server.requests).toHaveLength(6)
-  })
-
-  it('are an error where a later page is not there', async () => {
-    const [repository] = await start(({ url }) =>
-      url.includes('page=2')
-        ? { status: 404, body: errorBody('NAME_UNKNOWN') }
-        : index([sbom], { link: `<${url}?page=2>; rel="next"` }),
-    )
-    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'RESPONSE', status: 404 })
-  })
-
-  it('are wanted in no other way, if the user says so', async () => {
-    const [repository] = await start(() => ({ status: 404 }), { referrers: 'api' })
-    await expect(referrersOf(repository, subject)).rejects.toMatchObject({ code: 'NOT_FOUND' })
-  })
-})
 
 describe('referrers in a tag', () => {
   it.each([404, 405, 501])('are looked for where the API answers %d, which is remembered', async (status) => {
@@ -239,7 +106,7 @@ describe('a manifest with a subject', () => {
   it.each([true, false])(
     'is listed in a tag where there is no API, whatever the answer to it says (known before: %s)',
     async (isKnown) => {
-      const store = tagStore()
+      const store = tagStore(tag)
       const [repository, server] = await start(async (request, response) => {
         const answer = await store.handler(request, response)
         return answer && { ...answer, headers: { ...answer.headers, 'oci-subject': subject.digest } }
@@ -254,7 +121,7 @@ describe('a manifest with a subject', () => {
   it.each(['auto', 'tag-schema'] as const)(
     'whose push ended before it was listed is listed by the next one (%s)',
     async (referrers) => {
-      const store = tagStore()
+      const store = tagStore(tag)
       let isBroken = true
       const [repository] = await start(
         ({ method, url, ...rest }, response) =>
@@ -271,11 +138,11 @@ describe('a manifest with a subject', () => {
   )
 
   it('whose push ended before it was listed is listed when another process pushes it', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const server = await startServer(store.handler)
     const { bytes } = nodes.node('sbom')
     store.manifests.set(sbom.digest, { type: sbom.mediaType, body: Buffer.from(bytes) })
-    await using repository = new Repository(`${server.host}/a`)
+    await using repository = new Repository(`${server.host}/a`, { retry: { baseMilliseconds: 10 } })
     expect(await repository.push(sbom, contentOf(bytes))).toBe('existed')
     expect(store.tagged()).toEqual([sbom])
     await repository.push(sbom, contentOf(bytes))
@@ -284,6 +151,7 @@ describe('a manifest with a subject', () => {
       `GET /v2/a/referrers/${subject.digest}`,
       `GET /v2/a/manifests/${tag}`,
       `PUT /v2/a/manifests/${tag}`,
+      `GET /v2/a/manifests/${tag}`,
       `HEAD /v2/a/manifests/${sbom.digest}`,
       `GET /v2/a/manifests/${tag}`,
     ])
@@ -313,7 +181,7 @@ describe('a manifest with a subject', () => {
     ['an index with a malformed entry', index([{ ...sbom, digest: 'md5:abc' }])],
     ['no index inside', { ...index([]), body: '{' }],
   ])('never overwrites a list that cannot be read: %s', async (_what, answer) => {
-    const store = tagStore()
+    const store = tagStore(tag)
     let isBroken = false
     const [repository] = await start((request, response) =>
       isBroken && request.method === 'GET' && request.url.endsWith(tag)
@@ -329,9 +197,9 @@ describe('a manifest with a subject', () => {
   })
 
   it('is not lost when two objects of one registry push at the same time', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const server = await startServer(store.handler)
-    await using registry = new Registry(server.host)
+    await using registry = new Registry(server.host, { retry: { baseMilliseconds: 10 } })
     await Promise.all([push(registry.repository('a'), 'sbom'), push(registry.repository('a'), 'signature')])
     expect(new Set(store.tagged())).toEqual(new Set([sbom, signature]))
   })
@@ -364,7 +232,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('is added to the list that was there, and the old list is deleted', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start(store.handler)
     await push(repository, 'sbom')
     expect(store.tagged()).toEqual([sbom])
@@ -376,7 +244,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('that is listed already changes nothing', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start(store.handler)
     await push(repository, 'sbom')
     const before = server.requests.length
@@ -397,12 +265,14 @@ describe('a manifest with a subject', () => {
         ]),
       ]),
     )
-    const store = tagStore()
-    const [repository] = await start(store.handler)
+    const store = tagStore(tag)
+    const [repository, server] = await start(store.handler)
     const names = many.names.filter((name) => name.startsWith('r'))
     await Promise.all(
       names.map((name) => repository.push(many.descriptor(name), contentOf(many.node(name).bytes))),
     )
+    const writes = server.lines.filter((line) => line === `PUT /v2/a/manifests/${tag}`)
+    expect(writes.length, 'what waits goes together').toBeLessThan(names.length)
     expect(
       store
         .tagged()
@@ -412,7 +282,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('is pushed also where old lists cannot be deleted: one warning, and no second attempt', async () => {
-    const store = tagStore(405)
+    const store = tagStore(tag, 405)
     const [repository, server] = await start(store.handler)
     const events: CopyEvent[] = []
     for (const name of ['sbom', 'signature']) await push(repository, name, (event) => events.push(event))
@@ -425,9 +295,9 @@ describe('a manifest with a subject', () => {
 
   it('never costs the subject, where the tag of the list resolves to it', async () => {
     const { bytes, descriptor } = nodes.node('m1')
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository, server] = await start((request, response) =>
-      request.method === 'GET' && request.url.endsWith(tag)
+      request.method === 'GET' && request.url.endsWith(tag) && store.tagged() === undefined
         ? { status: 200, headers: { 'content-type': descriptor.mediaType }, body: bytes }
         : store.handler(request, response),
     )
@@ -437,7 +307,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('that is deleted leaves the list, and the last one leaves an empty list', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository] = await start(store.handler)
     for (const name of ['sbom', 'signature']) await push(repository, name)
     await repository.delete(nodes.descriptor('sbom'))
@@ -449,7 +319,7 @@ describe('a manifest with a subject', () => {
   })
 
   it('never costs another tag that points at an empty index', async () => {
-    const store = tagStore()
+    const store = tagStore(tag)
     const [repository] = await start(store.handler)
     await push(repository, 'sbom')
     await repository.delete(sbom)
@@ -475,7 +345,7 @@ describe('a manifest with a subject', () => {
   )
 
   it('stays in the list if it cannot be deleted', async () => {
-    const store = tagStore(405)
+    const store = tagStore(tag, 405)
     const [repository] = await start(store.handler)
     await push(repository, 'sbom')
     await expect(repository.delete(sbom)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
@@ -483,16 +353,39 @@ describe('a manifest with a subject', () => {
   })
 
   it('is listed in a tag too, if the user says so', async () => {
-    const store = tagStore()
-    const [repository] = await start(
-      async (request, response) => ({
-        ...(await store.handler(request, response)),
-        status: request.method === 'PUT' ? 201 : 404,
-        headers: { 'oci-subject': subject.digest },
-      }),
+    const store = tagStore(tag)
+    const [repository, server] = await start(
+      async (request, response) => {
+        if (request.url.includes('/referrers/')) return index([])
+        const answer = await store.handler(request, response)
+        return answer && { ...answer, headers: { ...answer.headers, 'oci-subject': subject.digest } }
+      },
       { referrers: 'tag-schema' },
     )
     await push(repository, 'sbom')
     expect(store.tagged()).toEqual([sbom])
+    expect(await referrersOf(repository, subject)).toEqual([sbom])
+    expect(server.lines.filter((line) => line.includes('/referrers/'))).toEqual([])
+  })
+
+  it('is listed in no tag, if the user says that the registry has the API', async () => {
+    const store = tagStore(tag)
+    const [repository, server] = await start(store.handler, { referrers: 'api' })
+    await push(repository, 'sbom')
+    expect(server.lines).toEqual([
+      `HEAD /v2/a/manifests/${sbom.digest}`,
+      `PUT /v2/a/manifests/${sbom.digest}`,
+    ])
+  })
+
+  it('has the media type of its config in the list, where it has no artifact type', async () => {
+    const image = graph({ m1: ['config'], attached: { children: ['config', 'layer'], subject: 'm1' } })
+    const store = tagStore(tag)
+    const [repository] = await start(store.handler)
+    const { descriptor, bytes } = image.node('attached')
+    await repository.push(descriptor, contentOf(bytes))
+    const { config } = JSON.parse(Buffer.from(bytes).toString()) as { config: Descriptor }
+    expect(store.tagged()).toEqual([{ ...descriptor, artifactType: config.mediaType }])
+    expect(await referrersOf(repository, subject, config.mediaType)).toHaveLength(1)
   })
 })

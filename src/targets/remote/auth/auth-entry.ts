@@ -48,9 +48,16 @@ function encode(username: string, password: string): string {
 }
 
 function decode(auth: string, name: string): { readonly username: string; readonly password: string } {
-  const decoded = /^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(auth) ? Buffer.from(auth, 'base64').toString() : ''
+  // No two parts of the pattern want the same space, or it would take quadratic time.
+  const decoded = /^[A-Za-z0-9+/\s]+(?:=\s*){0,2}$/.test(auth) ? Buffer.from(auth, 'base64').toString() : ''
   const colon = decoded.indexOf(':')
   if (colon < 1) throw new AuthError(`${name} has an auth that is not base64 of user:password`)
-  // Old versions of docker filled the end with zeros.
-  return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1).replace(/\0+$/, '') }
+  return { username: decoded.slice(0, colon), password: withoutZeros(decoded.slice(colon + 1)) }
+}
+
+/** Old versions of docker filled the end with zeros. */
+function withoutZeros(password: string): string {
+  let end = password.length
+  while (end > 0 && password.charAt(end - 1) === '\0') end -= 1
+  return password.slice(0, end)
 }

@@ -30,7 +30,7 @@ export interface AuthenticateOptions extends AuthenticationOptions {
 
 /**
  * Attaches what the registry of a request wants to see, and answers a 401 of it once. A request without access, or
- * to another origin than that of its registry, passes as it is, and so does a 401 to it.
+ * to another origin than that of its registry, or with the user's own Authorization, passes as it is, and so does a 401 to it.
  * Throws a RangeError for a trusted realm that is no host.
  */
 export function authenticate(next: Send, options: AuthenticateOptions): Send {
@@ -40,7 +40,7 @@ export function authenticate(next: Send, options: AuthenticateOptions): Send {
   const authenticator = new Authenticator(next, options)
   return async (request) => {
     const { access, url } = request
-    if (access === undefined) return next(request)
+    if (access === undefined || request.customHeaders?.['authorization'] !== undefined) return next(request)
     const registryUrl = options.registryUrl(access.registry)
     if (!isSameOrigin(url, registryUrl)) return next(request)
     return authenticator.send({ request, registry: access.registry, scopes: access.scopes, registryUrl })
@@ -145,12 +145,13 @@ class Authenticator {
   async #tokenOf(
     credential: Credential | undefined,
     scheme: Scheme & { kind: 'token' },
-    { request: { signal, onEvent }, scopes, registryUrl }: Asked,
+    { request: { signal, onEvent, customHeaders }, registry, scopes, registryUrl }: Asked,
     { wanted, refused }: TokenOptions,
   ): Promise<string> {
     const { trustedRealms } = this.#options
     const fetch = (): Promise<Token> => {
-      const request = { ...scheme, registryUrl, scopes: wanted, credential, trustedRealms }
+      const known = { registry, registryUrl, credential, customHeaders, trustedRealms }
+      const request = { ...scheme, ...known, scopes: wanted }
       return fetchToken(this.#next, request, { signal, onEvent })
     }
     const key = { origin: registryUrl.origin, credential, scopes }
@@ -166,7 +167,12 @@ class Authenticator {
     if (find === undefined) return undefined
     const repository = repositoryOf(scopes)
     const look = (): ReturnType<FindCredential> => find(registry, { repository, signal, refused })
-    return this.#credentials.obtain(`${registry}/${repository ?? ''}`, look, { signal, refused })
+    const credential = await this.#credentials.obtain(`${registry}/${repository ?? ''}`, look, {
+      signal,
+      refused,
+    })
+    expectSendable(credential, registry)
+    return credential
   }
 }
 
@@ -185,6 +191,15 @@ function schemeOf(
   }
   const takesPassword = challengeOf(challenges, 'basic') !== undefined && authentication !== 'token'
   return takesPassword ? basic : undefined
+}
+
+/** A token out of a file may have the file's last line break. */
+function expectSendable(credential: Credential | undefined, registry: string): void {
+  if (credential === undefined || !('accessToken' in credential)) return
+  if (/^[\x21-\x7e]+$/.test(credential.accessToken)) return
+  throw new AuthError(
+    `the access token for ${registry} is none: expected visible ASCII characters, without spaces or line breaks`,
+  )
 }
 
 function answerOf(scheme: Scheme, credential: Credential | undefined): Answer {

@@ -4,9 +4,10 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { contentOf } from '../../../content/content.ts'
 import { AuthError, LockedError } from '../../../errors.ts'
-import { acquireLock, type Lock, type LockFileSystem } from '../../lock.ts'
+import { acquireLock, type Lock } from '../../lock.ts'
+import { privateFiles } from '../../private-files.ts'
 import { isFileError, readSmallFile } from '../../read-file.ts'
-import { makeFolder, writeFile, type WritableFileSystem } from '../../write-file.ts'
+import { makeFolder, writeFile } from '../../write-file.ts'
 
 /** docker's config.json or podman's auth.json. */
 export interface ConfigFile {
@@ -30,8 +31,8 @@ export async function readConfigFile(
   path: string,
   options: ConfigFileOptions = {},
 ): Promise<ConfigFile | undefined> {
-  const document = await readDocument(await followLinks(path), options)
-  return document && configOf(document, path)
+  const text = await readText(await followLinks(path), options)
+  return text === undefined ? undefined : configOf(parseDocument(text, path), path)
 }
 
 /**
@@ -49,11 +50,13 @@ export async function changeConfigFile(
   await makeFolder(dirname(file), privateFiles)
   const lock = await acquireLock(`${file}.lock`, privateFiles, options)
   try {
-    const document = (await readDocument(file, options)) ?? {}
-    const auths = change(configOf(document, path))
+    const text = (await readText(file, options)) ?? ''
+    const config = configOf(parseDocument(text, path), path)
+    const { auths: entries, ...others } = parseDocument(text, path, exactNumber)
+    const auths = change({ ...config, auths: new Map(Object.entries(entries ?? {})) })
     if (auths === undefined) return
-    const text = JSON.stringify({ ...document, auths: Object.fromEntries(auths) }, undefined, '\t')
-    await replace(file, Buffer.from(`${text}\n`), lock, options)
+    const document = serialize({ ...others, auths: Object.fromEntries(auths) }, path)
+    await replace(file, Buffer.from(`${document}\n`), lock, options)
   } finally {
     await lock.release()
   }
@@ -61,16 +64,9 @@ export async function changeConfigFile(
 
 const maxConfigBytes = 4 * 1024 * 1024
 
-/** Makes files that only their owner may read, in folders that only he may enter. */
-const privateFiles: LockFileSystem & WritableFileSystem = {
-  ...fs,
-  open: (path, flags) => fs.open(path, flags, 0o600),
-  mkdir: (path, options) => fs.mkdir(path, { ...options, mode: 0o700 }),
-}
-
 type Document = Readonly<Record<string, unknown>>
 
-async function readDocument(path: string, { signal }: ConfigFileOptions): Promise<Document | undefined> {
+async function readText(path: string, { signal }: ConfigFileOptions): Promise<string | undefined> {
   let bytes: Uint8Array | undefined
   try {
     bytes = await readSmallFile(path, maxConfigBytes, { fs, signal })
@@ -80,18 +76,45 @@ async function readDocument(path: string, { signal }: ConfigFileOptions): Promis
     if (!isFileError(error, 'EACCES', 'EPERM')) throw error
     throw new AuthError(`the credentials in ${path} cannot be read`, { cause: error })
   }
-  const text = bytes === undefined ? undefined : Buffer.from(bytes).toString()
-  const document = text?.trim() === '' ? {} : documentSchema.safeParse(text && parseJson(text)).data
-  if (document === undefined) throw notConfig(path)
-  return document
+  if (bytes === undefined) throw notConfig(path)
+  return Buffer.from(bytes).toString()
+}
+
+type Reviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown
+
+function parseDocument(text: string, path: string, reviver?: Reviver): Document {
+  const { data } = documentSchema.safeParse(text.trim() === '' ? {} : parseJson(text, reviver))
+  if (data === undefined) throw notConfig(path)
+  return data
 }
 
 /** Not the parser's own message, which quotes the text: passwords stand in it. */
-function parseJson(text: string): unknown {
+function parseJson(text: string, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text, reviver)
   } catch {
     return undefined
+  }
+}
+
+declare global {
+  interface JSON {
+    /** ECMAScript 2026, which Node has and TypeScript does not know. */
+    rawJSON(text: string): unknown
+  }
+}
+
+/** What is not known here is written as it was: 12345678901234567890 is no number of JavaScript, and 1.10 is another text. */
+function exactNumber(_key: string, value: unknown, { source }: { readonly source?: string } = {}): unknown {
+  return typeof value === 'number' && source !== undefined ? JSON.rawJSON(source) : value
+}
+
+/** What can be read, however deep it is, cannot always be written: that uses the call stack. */
+function serialize(document: Document, path: string): string {
+  try {
+    return JSON.stringify(document, undefined, '\t')
+  } catch (cause) {
+    throw new AuthError(`${path} is nested too deeply to be written again`, { cause })
   }
 }
 

@@ -22,7 +22,8 @@ export interface CredentialHelperOptions {
 
 /**
  * The credential that `docker-credential-<helper>` has under a key; undefined if it says that it has none.
- * Errors: AUTH for a helper that is not there, fails, or answers something else. Nothing that it writes is shown.
+ * Errors: AUTH for a helper that is not there, fails, or answers something else. Nothing that it writes is shown. A
+ * RangeError for a `helperTimeout` that is not more than 0.
  */
 export async function getFromHelper(
   helper: string,
@@ -36,7 +37,10 @@ export async function getFromHelper(
   return parseAnswer(answer.stdout, exchange)
 }
 
-/** Has a helper keep a credential. Errors: AUTH as above, UNSUPPORTED for an access token, which helpers do not know. */
+/**
+ * Has a helper keep a credential. Errors: AUTH as above; UNSUPPORTED for what helpers do not know, an access token, or an
+ * identity token with the name of its user.
+ */
 export async function storeInHelper(
   helper: string,
   key: string,
@@ -46,6 +50,11 @@ export async function storeInHelper(
   if ('accessToken' in credential) {
     throw new UnsupportedError(
       `docker-credential-${helper} keeps passwords and identity tokens, no access tokens`,
+    )
+  }
+  if ('identityToken' in credential && credential.username !== undefined) {
+    throw new UnsupportedError(
+      `docker-credential-${helper} keeps no user name with an identity token: give none`,
     )
   }
   const [Username, Secret] =
@@ -69,6 +78,13 @@ export async function eraseFromHelper(
   if (answer.code !== 0) throw exited(exchange, answer.code)
   return true
 }
+
+/** Throws a RangeError for a time that no helper could keep. */
+export function expectHelperTimeout(milliseconds: number = defaultTimeout): void {
+  if (!(milliseconds > 0)) throw new RangeError(`helperTimeout is ${milliseconds}: it must be more than 0`)
+}
+
+const defaultTimeout = 60_000
 
 /** What docker's helpers say instead of an answer. */
 const notFound = 'credentials not found in native keychain'
@@ -96,7 +112,8 @@ function saysNotFound({ code, stdout, stderr }: Answer): boolean {
 
 /** A helper that is killed is waited for; what it has started itself may go on. */
 async function run(exchange: Exchange, input: string, options: CredentialHelperOptions): Promise<Answer> {
-  const { signal, helperTimeout = 60_000, environment = env } = options
+  const { signal, helperTimeout = defaultTimeout, environment = env } = options
+  expectHelperTimeout(helperTimeout)
   const file = await locate(exchange, environment)
   signal?.throwIfAborted()
   const child = spawn(file, [exchange.verb], { env: { ...environment }, stdio: 'pipe', windowsHide: true })

@@ -3,7 +3,7 @@ import { parseAuthEntry } from './auth-entry.ts'
 import { readConfigFile, type ConfigFile } from './config-file.ts'
 import { configLocations, type ConfigLocationOptions } from './config-locations.ts'
 import { CredentialCache } from './credential-cache.ts'
-import { getFromHelper, type CredentialHelperOptions } from './docker-credential.ts'
+import { expectHelperTimeout, getFromHelper, type CredentialHelperOptions } from './docker-credential.ts'
 import type { Credential, CredentialRequest, FindCredential } from './credential.ts'
 import { canonicalRegistry, keyOfRegistry, keysOfPlace, placesOf } from './registry-name.ts'
 
@@ -16,11 +16,13 @@ export interface StoredCredentialsOptions
  * helper in `credHelpers`, else by `credsStore`, else in `auths`, where the longest namespace goes before the host.
  * Hosts are compared whole, with their ports. Files are read when they are needed; nothing is kept but the answers of
  * helpers, for five minutes. Errors of what is found: AUTH for a file that is none, a named file that is not there, and a
- * helper that is missing or fails: never is another credential taken instead. SIZE_EXCEEDS_LIMIT.
+ * helper that is missing or fails: never is another credential taken instead. SIZE_EXCEEDS_LIMIT. Throws a RangeError
+ * for a `helperTimeout` that is not more than 0.
  */
 export function storedCredentials(
   options: StoredCredentialsOptions = {},
 ): (...asked: Parameters<FindCredential>) => Promise<Credential | undefined> {
+  expectHelperTimeout(options.helperTimeout)
   const answers = new CredentialCache()
   return async (registry, request = {}) => {
     const { signal, refused } = request

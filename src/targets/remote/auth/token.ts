@@ -11,6 +11,8 @@ import { expectTrusted, isTrustedByName, parseRealm } from './realm.ts'
 
 /** What a Bearer challenge asks for (distribution, "Token Authentication"). */
 export interface TokenRequest {
+  /** The registry, as its references name it: its certificates serve a token service at its own origin. @default none */
+  readonly registry?: string | undefined
   /** Where the registry is. */
   readonly registryUrl: URL
   /** Where the challenge says that tokens come from; untrusted. */
@@ -21,6 +23,8 @@ export interface TokenRequest {
   readonly scopes: readonly string[]
   /** Undefined, or an access token, asks anonymously. */
   readonly credential: Credential | undefined
+  /** The user's own headers for the registry, which go to its origin alone. @default none */
+  readonly customHeaders?: HttpRequest['customHeaders']
   /** Hosts (and ports) that may see credentials of other sites. @default none */
   readonly trustedRealms?: readonly string[] | undefined
 }
@@ -33,7 +37,6 @@ export interface Token {
   readonly expires: number
 }
 
-const tokenBodyBytes = 128 * 1024
 /** The specification's, for services that do not say. */
 const defaultSeconds = 60
 
@@ -51,8 +54,16 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
     await expectTrusted(realm, registryUrl, trustedRealms)
   }
   const { first, second, unknown = [] } = plan(realm, request)
-  const isNamed = isSameOrigin(realm, registryUrl) || isTrustedByName(realm, trustedRealms)
-  const common = { redirect: 'refuse', learnedFrom: isNamed ? undefined : registryUrl, ...options } as const
+  const isOwn = isSameOrigin(realm, registryUrl)
+  const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
+  const { registry } = request
+  const common = {
+    customHeaders: isOwn ? request.customHeaders : undefined,
+    redirect: 'refuse',
+    learnedFrom: isNamed ? undefined : registryUrl,
+    access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
+    ...options,
+  } as const
   let asked = performance.now()
   let response = await send({ ...first, ...common })
   if (second !== undefined && unknown.includes(response.status)) {
@@ -134,7 +145,7 @@ function postForToken(
 
 async function readToken(response: HttpResponse, realm: URL, asked: number): Promise<Token> {
   const { token, expires_in: seconds = defaultSeconds } = parseToken(
-    await readBody(response, tokenBodyBytes),
+    await readBody(response, response.limits.tokenBytes),
     realm,
   )
   // Renewed before it ends, so that no large body is sent in vain.

@@ -1,8 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { causesOf, ResponseError, UnreachableError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
+import { pause } from '../../pause.ts'
 import type { HttpRequest } from './http.ts'
 import { redactUrl } from './redact.ts'
+import { proxyUnavailable } from './tunnel.ts'
 
 /** How failures that may pass are waited out. */
 export interface RetryOptions {
@@ -26,7 +27,7 @@ export interface RetryPolicy {
   readonly closed: AbortSignal
 }
 
-/** The policy of these options, until `closed` aborts. */
+/** The policy of these options, until `closed` aborts. Throws a RangeError for what is no number of times, or no time. */
 export function retryPolicy(options: RetryOptions | undefined, closed: AbortSignal): RetryPolicy {
   const {
     attempts = 6,
@@ -34,8 +35,16 @@ export function retryPolicy(options: RetryOptions | undefined, closed: AbortSign
     maxMilliseconds = 30_000,
     budgetMilliseconds = 300_000,
   } = options ?? {}
-  return { attempts, baseMilliseconds, maxMilliseconds, budgetMilliseconds, closed }
+  const times = { baseMilliseconds, maxMilliseconds, budgetMilliseconds }
+  if (!(attempts >= 1)) throw new RangeError(`retry.attempts is ${attempts}: it must be 1 or more`)
+  for (const [name, time] of Object.entries(times)) {
+    if (!(time >= 0)) throw new RangeError(`retry.${name} is ${time}: it must be 0 or more`)
+  }
+  return { attempts, ...times, budgetMilliseconds: Math.min(budgetMilliseconds, longestTimer), closed }
 }
+
+/** A timer for longer than that, about 25 days, ends at once. */
+const longestTimer = 2 ** 31 - 1
 
 /** A failure that may pass. */
 export interface Failure {
@@ -82,7 +91,6 @@ export class Attempts {
     this.#failures += 1
     const milliseconds = retryAfterMilliseconds ?? backoff(this.#failures, this.#policy)
     if (this.#failures >= attempts || this.#waited + milliseconds > budgetMilliseconds) return undefined
-    this.#waited += milliseconds
     this.#count += 1
     return milliseconds
   }
@@ -96,6 +104,7 @@ export class Attempts {
   /** Tells of a wait, and waits. Rejects with the reason of an abort. */
   async wait(failure: Failure, milliseconds: number): Promise<void> {
     this.tell(failure, milliseconds)
+    this.spend(milliseconds)
     await pause(milliseconds, waitSignal(this.#policy, this.#attempted.signal))
   }
 
@@ -122,16 +131,6 @@ export function waitSignal({ closed }: RetryPolicy, signal: AbortSignal | undefi
   return signal === undefined ? closed : AbortSignal.any([signal, closed])
 }
 
-/** Rejects with the reason of an abort. */
-export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(milliseconds, undefined, { signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    throw error
-  }
-}
-
 /** The statuses of faults that pass: timeouts, too many requests, and gateways without a server behind them. */
 const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504, 522, 524])
 
@@ -150,6 +149,7 @@ const passingCodes: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_SOCKET',
+  proxyUnavailable,
 ])
 
 /** True for a status that may be another one the next time. */

@@ -1,38 +1,68 @@
 import { Readable } from 'node:stream'
 import { request as undiciRequest, type Dispatcher } from 'undici'
+import type { CopyEvent } from '../../../events.ts'
+import { isStreamed, type HttpRequest, type HttpResponse, type Send } from './http.ts'
+import { limitsOf, type Limits } from './limits.ts'
 import { networkFailure } from './network-failure.ts'
-import { isStreamed, type HttpRequest, type HttpResponse, type Send, type StreamedBody } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { unusable } from './response.ts'
+import { sentSecrets } from './secrets.ts'
+import { Sending } from './sending.ts'
+import { shownRequest, shownResponse } from './trace.ts'
+import { waitFor } from './turns.ts'
 
 type UndiciResponse = Dispatcher.ResponseData<unknown>
 
 /** A body that is discarded is read so far to keep its connection; beyond that a new connection is cheaper. */
 const discardLimits = { bytes: 64 * 1024, milliseconds: 1000 } as const
 
+/** Answers before the answer (1xx) that are let pass; each of them may come as late as an answer. */
+const maxInformational = 100
+
+/** What holds for all exchanges of a transport. */
+export interface DispatchOptions {
+  /** How long an answer is waited for, in milliseconds; 0 is for ever. @default 5 minutes */
+  readonly headersTimeout?: number | undefined
+  /** @default those of `limitsOf` */
+  readonly limits?: Limits | undefined
+  /** Events have the headers too, masked. @default false */
+  readonly traceHeaders?: boolean | undefined
+}
+
 /**
  * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
- * content of the request body throws, and the reason of an abort, come out unchanged.
+ * content of the request body throws, and the reason of an abort, come out unchanged. Error: SIZE_EXCEEDS_LIMIT for
+ * headers beyond their limit.
  */
-export function dispatchTo(dispatcherFor: (request: HttpRequest) => Dispatcher, userAgent: string): Send {
+export function dispatchTo(
+  dispatcherFor: (request: HttpRequest) => Promise<Dispatcher>,
+  userAgent: string,
+  options: DispatchOptions = {},
+): Send {
+  const { headersTimeout = 300_000, limits = limitsOf({}), traceHeaders = false } = options
   return async (request) => {
-    const { method, url, body, signal } = request
+    const { method, body, signal } = request
+    signal?.throwIfAborted()
+    const dispatcher = await dispatcherFor(request)
     signal?.throwIfAborted()
     const sending = isStreamed(body) ? new Sending(body) : undefined
+    if (sending !== undefined) await begin(sending, signal)
     const started = performance.now()
+    const headers = { 'user-agent': userAgent, ...headersOf(request) }
     const response = await exchange(request, sending, {
-      dispatcher: dispatcherFor(request),
+      dispatcher,
       method,
-      headers: { 'user-agent': userAgent, ...headersOf(request) },
+      headers,
       body: sending === undefined ? plainBody(body) : Readable.from(sending),
       signal: signal ?? null,
+      ...waiting(headersTimeout, sending === undefined ? limits.totalTimeout : Infinity),
       // Else each HEAD would cost a connection: undici fears a body after its answer.
       ...(method === 'HEAD' && { reset: false }),
     })
-    const answer = httpResponse(request, response, sending)
+    const answer = httpResponse(request, response, { sending, limits, started })
     try {
-      const milliseconds = Math.round(performance.now() - started)
-      request.onEvent?.({ type: 'request', method, url: redactUrl(url), status: answer.status, milliseconds })
+      const trace = traceHeaders ? traceOf(request, headers, response) : undefined
+      request.onEvent?.({ ...requestEvent(request, answer), ...trace })
       if (sending !== undefined && answer.status < 300) await accepted(answer, sending, signal)
       if (sending?.failure !== undefined) throw sending.failure.error
       if (method === 'HEAD') await answer.discard()
@@ -41,6 +71,62 @@ export function dispatchTo(dispatcherFor: (request: HttpRequest) => Dispatcher, 
       throw error
     }
     return answer
+  }
+}
+
+/**
+ * Until there is something to send, no connection is taken: an idle one that is kept for a slow source would meanwhile
+ * be closed by the registry, each time anew.
+ */
+async function begin(sending: Sending, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await waitFor(sending.begin(), signal)
+  } catch (error) {
+    await sending.stop()
+    throw error
+  }
+}
+
+/**
+ * An answer that must be complete within some time must begin within it. Informational answers start the waiting anew,
+ * so that they are counted, and have an end too.
+ */
+function waiting(
+  headersTimeout: number,
+  totalTimeout: number,
+): Pick<UndiciOptions, 'headersTimeout' | 'onInfo'> {
+  const end = performance.now() + totalTimeout
+  const longest = Math.min(headersTimeout || Infinity, totalTimeout)
+  let informational = 0
+  return {
+    headersTimeout: Number.isFinite(longest) ? longest : 0,
+    onInfo() {
+      informational += 1
+      if (informational > maxInformational) throw withCode('ERR_INFORMATIONAL_FLOOD')
+      if (performance.now() > end) throw withCode('ERR_EXCHANGE_TIMEOUT')
+    },
+  }
+}
+
+function withCode(code: string): Error & { readonly code: string } {
+  return Object.assign(new Error(code), { code })
+}
+
+type RequestEvent = CopyEvent & { readonly type: 'request' }
+
+function requestEvent({ method, url }: HttpRequest, { status, started }: HttpResponse): RequestEvent {
+  const milliseconds = Math.round(performance.now() - started)
+  return { type: 'request', method, url: redactUrl(url), status, milliseconds }
+}
+
+function traceOf(
+  { url, customHeaders }: HttpRequest,
+  sent: Readonly<Record<string, string>>,
+  { headers }: UndiciResponse,
+): Pick<RequestEvent, 'requestHeaders' | 'responseHeaders'> {
+  return {
+    requestHeaders: shownRequest(sent, customHeaders),
+    responseHeaders: shownResponse(headers, url),
   }
 }
 
@@ -74,7 +160,7 @@ async function exchange(
   try {
     return await undiciRequest(url, options)
   } catch (error) {
-    await sending?.finished
+    await sending?.stop()
     signal?.throwIfAborted()
     if (sending?.failure !== undefined) throw sending.failure.error
     throw networkFailure(error, url)
@@ -82,20 +168,26 @@ async function exchange(
 }
 
 /** Transparent compression would change sizes and digests. */
-function headersOf({ headers = {}, body }: HttpRequest): Record<string, string> {
-  const size = isStreamed(body) ? body.size : undefined
+function headersOf({ headers = {}, customHeaders, body }: HttpRequest): Record<string, string> {
+  const size = isStreamed(body) ? body.size : body?.length
   return {
+    ...customHeaders,
     ...headers,
     'accept-encoding': 'identity',
     ...(size !== undefined && { 'content-length': `${size}` }),
   }
 }
 
+interface ExchangeFacts extends Pick<HttpResponse, 'limits' | 'started'> {
+  readonly sending: Sending | undefined
+}
+
 function httpResponse(
-  { method, url, signal }: HttpRequest,
+  request: HttpRequest,
   { statusCode, headers, body }: UndiciResponse,
-  sending: Sending | undefined,
+  { sending, limits, started }: ExchangeFacts,
 ): HttpResponse {
+  const { method, url, signal } = request
   // undici waits a turn of the event loop before it uses a connection again; who comes earlier opens another one.
   const ended = new Promise<void>((resolve) => body.once('close', () => setImmediate(resolve)))
   // Without a listener an error that comes before anybody reads would end the process.
@@ -109,6 +201,9 @@ function httpResponse(
     method,
     url,
     status: statusCode,
+    secrets: () => sentSecrets(request),
+    limits,
+    started,
     header: (name) => all(name)[0],
     headers: all,
     body: { [Symbol.asyncIterator]: () => chunksOf(body, closed, { url, signal }) },
@@ -121,6 +216,7 @@ function httpResponse(
       }
       await closed
     },
+    breakOff: (code) => void body.destroy(withCode(code)),
     closed,
   }
 }
@@ -137,65 +233,5 @@ async function* chunksOf(
     throw networkFailure(error, url)
   } finally {
     await closed
-  }
-}
-
-/**
- * Content on its way out: what it threw is kept apart from what the network did, and its end can be waited for. The
- * last chunk leaves when the content has ended without an error, so that no request is complete before.
- */
-class Sending implements AsyncIterable<Uint8Array> {
-  readonly #body: StreamedBody
-  #finished: Promise<void> = Promise.resolve()
-  #isStopped = false
-  failure: { readonly error: unknown } | undefined
-  isComplete = false
-  isFinished = false
-
-  constructor(body: StreamedBody) {
-    this.#body = body
-  }
-
-  /** Resolves when nothing is read any more. */
-  get finished(): Promise<void> {
-    return this.#finished
-  }
-
-  /**
-   * Without `throw`: a stream throws into its iterator what the network did, which is no failure of the content.
-   * The content hears at once that nobody wants more of it; the generator would tell it only after the next chunk.
-   */
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    const content = this.#body.content[Symbol.asyncIterator]()
-    const chunks = this.#chunks({ [Symbol.asyncIterator]: () => content })
-    return {
-      next: () => chunks.next(),
-      return: async () => {
-        this.#isStopped = true
-        await Promise.allSettled([content.return?.()])
-        return chunks.return(undefined)
-      },
-    }
-  }
-
-  async *#chunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, undefined> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#finished = promise
-    try {
-      let held: Uint8Array | undefined
-      for await (const chunk of content) {
-        if (held !== undefined) yield held
-        held = chunk
-      }
-      this.isComplete = !this.#isStopped
-      if (held !== undefined) yield held
-    } catch (error) {
-      if (!this.#isStopped) this.failure = { error }
-      throw error
-    } finally {
-      this.isFinished = true
-      resolve()
-    }
-    return undefined
   }
 }

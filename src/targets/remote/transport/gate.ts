@@ -1,4 +1,5 @@
-import { longestWait, pause, type RetryPolicy } from './attempts.ts'
+import { pause } from '../../pause.ts'
+import { longestWait, type RetryPolicy } from './attempts.ts'
 import { waitFor } from './turns.ts'
 
 /** How a request came through the gate: `'trying'` goes alone, to see whether the host is well again, and must end its try. */

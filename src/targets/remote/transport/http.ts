@@ -1,5 +1,6 @@
 import type { Content } from '../../../content/content.ts'
 import type { SignalOptions } from '../../../events.ts'
+import type { Limits } from './limits.ts'
 
 /** Whose resource a request is about, and what it needs to be allowed: without it a request goes anonymously. */
 export interface Access {
@@ -20,8 +21,10 @@ export interface StreamedBody {
 export interface HttpRequest extends SignalOptions {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: URL
-  /** Authorization is none of them: what is in `auth/` attaches it, and nothing else. */
+  /** Authorization is none of ours: what is in `auth/` attaches it, and nothing else. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The user's own for the registry that the request goes to, by names in lower case: one step attaches them, at the registry's origin alone. */
+  readonly customHeaders?: Readonly<Record<string, string>> | undefined
   readonly body?: Uint8Array | StreamedBody | undefined
   readonly access?: Access | undefined
   readonly redirect: 'follow' | 'refuse'
@@ -45,6 +48,12 @@ export interface HttpResponse {
   /** Where it came from in the end, after redirects. */
   readonly url: URL
   readonly status: number
+  /** What the request carried that its server may repeat, and nobody may see. @default nothing */
+  readonly secrets?: (() => readonly string[]) | undefined
+  /** How far its body may be read, and what it says be followed. */
+  readonly limits: Limits
+  /** When it was asked for, on the clock of `performance.now`. */
+  readonly started: number
   /** An attempt before this one failed, and may have done its work all the same. @default false */
   readonly isRepeat?: boolean | undefined
   /** The first header of this name; names are in lower case. */
@@ -54,6 +63,8 @@ export interface HttpResponse {
   readonly body: AsyncIterable<Uint8Array>
   /** Reads the rest of the body, or breaks off where it is long; never rejects. When it resolves, no more of a streamed request body is read. */
   discard(): Promise<void>
+  /** Ends the body at once; who reads it gets UNREACHABLE with this code. */
+  breakOff(code: string): void
   /** Resolves when the body has been read to its end or given up, and no more of a request body is read. */
   readonly closed: Promise<void>
 }

@@ -1,14 +1,33 @@
-import { isCertificateCode, isNotTlsCode, UnreachableError } from '../../../errors.ts'
-import { refusedAddress } from './connections.ts'
+import {
+  isCertificateCode,
+  isNotTlsCode,
+  OciError,
+  SizeExceedsLimitError,
+  UnreachableError,
+} from '../../../errors.ts'
+import { refusedAddress } from './guard.ts'
 import { redactUrl } from './redact.ts'
 
-/** What a failure of the network means for the user; anything that is not one is returned unchanged. */
+/** What a failure of the network means for the user; anything that is not one, or says already what it is, is returned unchanged. */
 export function networkFailure(error: unknown, url: URL): unknown {
   const code = codeOf(error)
-  if (code === undefined || code === 'UND_ERR_INVALID_ARG') return error
+  if (error instanceof OciError || code === undefined || code === 'UND_ERR_INVALID_ARG') return error
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') {
+    const message = `the answer to ${redactUrl(url)} has more bytes in its headers than the limit`
+    return new SizeExceedsLimitError(message, { cause: withoutAnswer(error, code) })
+  }
   return new UnreachableError(`cannot reach ${url.host}: ${reason(code, url)} (${redactUrl(url)})`, {
     cause: withoutAnswer(error, code),
   })
+}
+
+/** The same for a host that is only on the way, in words and without anything of its answer. */
+export function failureOnTheWay(error: unknown): { readonly words: string; readonly cause: Error } {
+  const code = codeOf(error) ?? 'unknown'
+  let words = reasons.get(code) ?? code
+  if (isCertificateCode(code)) words = `its certificate is not trusted (${code})`
+  if (isNotTlsCode(code)) words = 'it does not speak TLS'
+  return { words, cause: withoutAnswer(error, code) }
 }
 
 /** An error of undici's may hold or quote what was answered, and so a token or a signed URL. */
@@ -36,6 +55,8 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['ECONNRESET', 'the connection was reset'],
   ['EPIPE', 'the connection was closed'],
   ['UND_ERR_SOCKET', 'the connection was closed before the answer was complete'],
+  ['ERR_EXCHANGE_TIMEOUT', 'timed out: the whole answer took too long'],
+  ['ERR_INFORMATIONAL_FLOOD', 'it sends informational answers without end'],
   ['UND_ERR_DESTROYED', 'the transport was closed'],
   ['UND_ERR_CLOSED', 'the transport was closed'],
 ])

@@ -11,13 +11,26 @@ const harmless: ReadonlySet<string> = new Set([
   'artifactType',
 ])
 
-/** A URL for messages and events: no user info, no fragment, and `***` for the values of query parameters that may be secret. */
+/** A URL for messages and events: no user info, no fragment, and `***` for what may be secret in its query. */
 export function redactUrl(url: URL): string {
   if (url.search === '') return `${url.origin}${url.pathname}`
-  const query = [...url.searchParams].map(
-    ([name, value]) => `${encodeURIComponent(name)}=${harmless.has(name) ? encodeQuery(value) : '***'}`,
-  )
+  const query = [...url.searchParams].map(([name, value]) => {
+    if (harmless.has(name)) return `${encodeURIComponent(name)}=${encodeQuery(value)}`
+    return isNameless(value) ? '***' : `${encodeURIComponent(name)}=***`
+  })
   return `${url.origin}${url.pathname}${query.length === 0 ? '' : `?${query.join('&')}`}`
+}
+
+/** What `redactUrl` does not show of a query, decoded and encoded. */
+export function hiddenValues(url: URL): readonly string[] {
+  const hidden = [...url.searchParams].filter(([name]) => !harmless.has(name))
+  const values = hidden.map(([name, value]) => (isNameless(value) ? name : value))
+  return [...values, ...values.map(encodeURIComponent)]
+}
+
+/** Of a parameter that is a value alone, which may end in the padding of base64. */
+function isNameless(value: string): boolean {
+  return /^=*$/.test(value)
 }
 
 /** Colons, slashes and commas of scopes and digests stay readable. */

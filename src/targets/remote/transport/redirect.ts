@@ -3,15 +3,14 @@ import type { HttpRequest, HttpResponse, Send } from './http.ts'
 import { isSameOrigin } from './origin.ts'
 import { redactUrl } from './redact.ts'
 
-const maxRedirects = 10
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /**
  * The outermost step: follows redirects of GET and HEAD where the request allows it. A chain that has left its
  * origin goes on anonymously for good, also if it comes back.
- * Error: RESPONSE for a redirect from HTTPS to anything else, and for more than ten.
+ * Error: RESPONSE for a redirect from HTTPS to anything else, and for more than `maxRedirects`.
  */
-export function followRedirects(next: Send): Send {
+export function followRedirects(next: Send, maxRedirects: number): Send {
   return async (request) => {
     let current = request
     for (let count = 0; ; count++) {

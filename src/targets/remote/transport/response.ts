@@ -14,11 +14,9 @@ import type { HttpResponse } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
-const errorBodyBytes = 64 * 1024
-
 /**
  * Fails unless the status is one of these; the body is left for the caller only if it is.
- * `what` names the resource. Errors: NOT_FOUND for 404, AUTH for 401 and 403, else RESPONSE.
+ * `what` names the resource. Errors: NOT_FOUND for 404, AUTH for 401, 403 and 407 (of a proxy), else RESPONSE.
  */
 export async function expectStatus(
   response: HttpResponse,
@@ -49,6 +47,11 @@ export function errorByStatus(cause: ResponseError, what: string): OciError {
       )
     case 404:
       return new NotFoundError(`${what} was not found${detail}`, { cause })
+    case 407:
+      return new AuthError(
+        `the proxy on the way to ${host} wants a user name and a password, or others than these`,
+        { cause },
+      )
     default:
       return cause
   }
@@ -56,7 +59,7 @@ export function errorByStatus(cause: ResponseError, what: string): OciError {
 
 /**
  * A ResponseError, whatever the status is. Reads the body: the errors of the specification if it is that, else nothing
- * of it; with `codesOnly` nothing but their codes, where the server may repeat a secret that it was sent.
+ * of it. Of an error that repeats a secret which was sent there is only the code, as of all with `codesOnly`.
  */
 export async function responseError(
   response: HttpResponse,
@@ -66,12 +69,18 @@ export async function responseError(
   const { method, status } = response
   const url = redactUrl(response.url)
   const told = await registryErrors(response)
-  const errors = codesOnly ? told.flatMap(codeAlone) : told
+  const secrets = response.secrets?.() ?? []
+  const errors = told.flatMap((error) => (codesOnly || repeats(error, secrets) ? codeAlone(error) : [error]))
   const detail = summary(errors)
   const meaning = STATUS_CODES[status] === undefined ? '' : ` ${STATUS_CODES[status]}`
   const message = `${what}: ${method} ${url} was answered with ${status}${meaning}${detail && `: ${detail}`}`
   const retryAfterMilliseconds = parseRetryAfter(response.header('retry-after'), Date.now())
   return new ResponseError(message, { method, url, status, errors, retryAfterMilliseconds })
+}
+
+/** A proxy that says what it did not like about a request may say all of it. */
+function repeats({ code, message }: RegistryErrorDetail, secrets: readonly string[]): boolean {
+  return secrets.some((secret) => code.includes(secret) || message.includes(secret))
 }
 
 function codeAlone({ code }: RegistryErrorDetail): readonly RegistryErrorDetail[] {
@@ -84,12 +93,29 @@ export function unusable({ method, status, url }: HttpResponse, reason: string):
   return new ResponseError(`${method} ${redacted}: ${reason}`, { method, url: redacted, status, errors: [] })
 }
 
-/** The whole body. Error: SIZE_EXCEEDS_LIMIT. */
+/**
+ * The whole body of a document. Errors: SIZE_EXCEEDS_LIMIT; UNREACHABLE also for one that takes longer than the total
+ * time, however steadily it comes.
+ */
 export async function readBody(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
   if (Number(response.header('content-length') ?? 0) > maxBytes) {
     await response.discard()
     throw tooLarge(response, maxBytes)
   }
+  const left = response.started + response.limits.totalTimeout - performance.now()
+  const late = (): void => response.breakOff('ERR_EXCHANGE_TIMEOUT')
+  const timer = setTimeout(late, Math.min(Math.max(0, left), longestTimer))
+  try {
+    return await readUpTo(response, maxBytes)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** In milliseconds: a timer for longer would end at once. */
+const longestTimer = 2 ** 31 - 1
+
+async function readUpTo(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of response.body) {
@@ -124,7 +150,7 @@ async function registryErrors(response: HttpResponse): Promise<readonly Registry
 /** The status is the answer; a body that cannot be read does not change it. */
 async function beginningOf(response: HttpResponse): Promise<string> {
   try {
-    return Buffer.from(await readBody(response, errorBodyBytes)).toString()
+    return Buffer.from(await readBody(response, response.limits.errorBytes)).toString()
   } catch (error) {
     if (error instanceof SizeExceedsLimitError || error instanceof UnreachableError) return ''
     throw error

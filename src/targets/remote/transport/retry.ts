@@ -105,12 +105,13 @@ function failureOf(response: HttpResponse): Failure | undefined {
   return { reason: `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(), retryAfterMilliseconds }
 }
 
-const neverSent = /^(?:ECONNREFUSED|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
+const neverSent =
+  /^(?:ECONNREFUSED|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_PROXY_UNAVAILABLE)$/
 
 /** Whether what was asked for may have been done, though nobody said so. */
 function mayBeDone({ response, failure }: Outcome): boolean {
   if (response === undefined) return !neverSent.test(failure?.reason ?? '')
-  return response.status >= 500 && failure?.retryAfterMilliseconds === undefined
+  return response.status >= 500
 }
 
 /** A body that is streamed goes once: who streams it knows better how to go on. */

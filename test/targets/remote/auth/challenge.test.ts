@@ -40,6 +40,11 @@ describe('parseChallenges', () => {
     ],
     ['escapes in quotes', 'Bearer realm="a\\"b\\\\c"', [['bearer', { realm: 'a"b\\c' }]]],
     ['odd case and spaces', ' BEARER  Realm = "x" ,\tSERVICE=y ', [['bearer', { realm: 'x', service: 'y' }]]],
+    [
+      'a realm inside another value',
+      'Bearer error="x, realm=\\"https://evil\\"", scope=",realm=b",realm="https://a"',
+      [['bearer', { error: 'x, realm="https://evil"', scope: ',realm=b', realm: 'https://a' }]],
+    ],
     ['a quote without an end', 'Bearer realm="https://x', [['bearer', { realm: 'https://x' }]]],
     ['a parameter that stands twice', 'Bearer realm="a",realm="b"', [['bearer', { realm: 'a' }]]],
     ['a parameter without a scheme', 'realm="a"', []],

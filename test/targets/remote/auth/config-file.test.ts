@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -100,6 +100,16 @@ describe('a change of a file of credentials', () => {
     expect(await readdir(join(file, '..'))).toEqual(['config.json'])
   })
 
+  it('keeps numbers as they are written', async () => {
+    const text =
+      '{"x":12345678901234567890,"y":{"z":[1.10,-0,1e3,1E400,7]},"auths":{"r.example":{"expires":1.50},"n":2.0}}'
+    const file = await configFile(text)
+    await changeConfigFile(file, add('s.example', { auth: 'eDp5' }))
+    expect((await readFile(file, 'utf8')).replaceAll(/\s/g, '')).toBe(
+      text.replace('"n":2.0', '"n":2.0,"s.example":{"auth":"eDp5"}'),
+    )
+  })
+
   it('keeps names that objects have', async () => {
     const text = '{"__proto__":{"a":1},"auths":{"__proto__":{"auth":"dTpw"},"constructor":{}}}'
     const file = await configFile(text)
@@ -113,6 +123,13 @@ describe('a change of a file of credentials', () => {
     await changeConfigFile(file, add('r.example', {}))
     expect(await documentIn(file)).toEqual({ auths: { 'r.example': {} } })
     for (const path of [folder, join(folder, '..')]) expect((await stat(path)).mode & 0o777).toBe(0o700)
+  })
+
+  it.runIf(process.getuid?.() === 0)('leaves a file to its owner, also when root makes it', async () => {
+    const file = await configFile(dockerConfig)
+    await chown(file, 12345, 54321)
+    await changeConfigFile(file, add('new.example', {}))
+    expect(await stat(file)).toMatchObject({ uid: 12345, gid: 54321 })
   })
 
   it('that is none writes nothing', async () => {
@@ -133,6 +150,23 @@ describe('a change of a file of credentials', () => {
     expect((await lstat(join(folder, 'config.json'))).isSymbolicLink()).toBe(true)
     expect(await documentIn(target)).toMatchObject({ auths: { 'r.example': {} } })
     expect(await readdir(join(folder, 'dotfiles'))).toEqual(['docker.json'])
+  })
+
+  it('follows a relative link from where it really is, in a folder that is a link itself', async () => {
+    const folder = await testFolder()
+    const target = join(folder, 'real', 'dotfiles', 'docker.json')
+    await mkdir(join(folder, 'real', 'docker'), { recursive: true })
+    await mkdir(join(folder, 'home'))
+    await mkdir(join(folder, 'real', 'dotfiles'))
+    await writeFile(target, JSON.stringify(dockerConfig))
+    await symlink('../dotfiles/docker.json', join(folder, 'real', 'docker', 'config.json'))
+    await symlink('../real/docker', join(folder, 'home', '.docker'))
+    const file = join(folder, 'home', '.docker', 'config.json')
+    expect((await readConfigFile(file))?.credsStore).toBe('desktop')
+    await changeConfigFile(file, add('r.example', { auth: 'eDp5' }))
+    expect(await documentIn(target)).toMatchObject({ auths: { 'r.example': { auth: 'eDp5' } } })
+    expect((await readdir(join(folder, 'home'))).sort()).toEqual(['.docker'])
+    expect((await readdir(join(folder, 'real', 'dotfiles'))).sort()).toEqual(['docker.json'])
   })
 
   it('of a link to itself is an error', async () => {

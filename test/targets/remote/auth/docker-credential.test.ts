@@ -1,15 +1,20 @@
+import { execFile } from 'node:child_process'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { getEventListeners } from 'node:events'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import {
   eraseFromHelper,
   getFromHelper,
   storeInHelper,
 } from '../../../../src/targets/remote/auth/docker-credential.ts'
+import { storedCredentials } from '../../../../src/targets/remote/auth/stored-credentials.ts'
 import { rejection } from '../../contract/support.ts'
 import { installHelper, installKeychain, testFolder } from './folder.ts'
 
+const run = promisify(execFile)
+const moduleUrl = new URL('../../../../src/targets/remote/auth/docker-credential.ts', import.meta.url).href
 const key = 'r.example'
 
 async function withHelper(body: string): Promise<{ readonly environment: { readonly PATH: string } }> {
@@ -36,18 +41,76 @@ describe('a credential helper', () => {
     const folder = await testFolder()
     await installKeychain(folder, 'keychain')
     const options = { environment: { PATH: folder } }
-    await storeInHelper('keychain', key, { identityToken: 'refresh', username: 'me' }, options)
+    await storeInHelper('keychain', key, { identityToken: 'refresh' }, options)
     expect(JSON.parse(await readFile(join(folder, 'keychain.json'), 'utf8'))).toEqual({
       [key]: { ServerURL: key, Username: '<token>', Secret: 'refresh' },
     })
     expect(await getFromHelper('keychain', key, options)).toEqual({ identityToken: 'refresh' })
   })
 
-  it('is not given an access token', async () => {
-    await expect(storeInHelper('none', key, { accessToken: 'x' })).rejects.toMatchObject({
+  it.each([
+    ['an access token', { accessToken: 'canary' }],
+    ['the user name of an identity token', { identityToken: 'canary', username: 'me' }],
+  ])('is not given %s, which it could not give back', async (_what, credential) => {
+    const folder = await testFolder()
+    await installKeychain(folder, 'keychain')
+    const error = await rejection(
+      storeInHelper('keychain', key, credential, { environment: { PATH: folder } }),
+    )
+    expect(error).toMatchObject({
       code: 'UNSUPPORTED',
+      message: expect.stringContaining('docker-credential-keychain'),
+    })
+    expect(String(error)).not.toContain('canary')
+    await expect(readFile(join(folder, 'keychain.log'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it.each([NaN, 0, -1])('may not be given %d ms', async (helperTimeout) => {
+    const { environment } = await withHelper(`answer('u', 'p')`)
+    expect(await rejection(getFromHelper('test', key, { environment, helperTimeout }))).toBeInstanceOf(
+      RangeError,
+    )
+    expect(() => storedCredentials({ helperTimeout })).toThrow(RangeError)
+  })
+
+  it('may be given any time', async () => {
+    const { environment } = await withHelper(`answer('u', 'p')`)
+    expect(await getFromHelper('test', key, { environment, helperTimeout: Infinity })).toMatchObject({
+      username: 'u',
     })
   })
+
+  it.runIf(process.platform === 'linux')(
+    'for which there are no descriptors is an error, not an end',
+    async () => {
+      const { environment } = await withHelper(`answer('u', 'p')`)
+      const script = `
+        const { openSync, closeSync } = await import('node:fs')
+        const { getFromHelper } = await import(${JSON.stringify(moduleUrl)})
+        const environment = { PATH: ${JSON.stringify(environment.PATH)} }
+        const ask = () => getFromHelper('test', 'r.example', { environment }).then(
+          ({ username }) => username,
+          ({ code, cause }) => code + ' ' + cause?.code,
+        )
+        const answers = [await ask()]
+        const opened = []
+        try {
+          for (;;) opened.push(openSync('/dev/null'))
+        } catch {}
+        for (let free = 0; free < 12; free++) {
+          answers.push(await ask())
+          closeSync(opened.pop())
+        }
+        for (const descriptor of opened) closeSync(descriptor)
+        answers.push(await ask())
+        console.log(JSON.stringify(answers))`
+      const limited = 'ulimit -n 100; exec "$0" --input-type=module --eval "$1"'
+      const { stdout } = await run('/bin/sh', ['-c', limited, process.execPath, script])
+      const answers: unknown[] = JSON.parse(stdout)
+      expect([answers.at(0), answers.at(1), answers.at(-1)]).toEqual(['u', 'AUTH EMFILE', 'u'])
+      expect(new Set(answers)).toEqual(new Set(['AUTH EMFILE', 'u']))
+    },
+  )
 
   it('gets the key on stdin, no more, and the variables of the environment', async () => {
     const { environment } = await withHelper(

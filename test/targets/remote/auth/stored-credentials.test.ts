@@ -94,8 +94,8 @@ describe('stored credentials', () => {
   it('fail for a named file that is not there', async () => {
     const home = await makeHome({ REGISTRY_AUTH_FILE: 'missing.json' })
     const find = storedCredentials({ file: join(home.folder, 'missing.json') })
-    for (const asked of [home.find('r.example'), find('r.example')]) {
-      expect(await rejection(asked)).toMatchObject({
+    for (const named of [home.find, find]) {
+      expect(await rejection(Promise.resolve(named('r.example')))).toMatchObject({
         code: 'AUTH',
         message: expect.stringContaining('missing.json is not there'),
       })

@@ -10,7 +10,7 @@ const bytes = Buffer.from('content')
 
 /** Connections, and a way to go somewhere, as the user says or because a server said so. */
 function open(): AsyncDisposable & { go(url: string, learnedFrom?: string): Promise<HttpResponse> } {
-  const connections = new Connections({}, {})
+  const connections = new Connections()
   const send = dispatchTo((request) => connections.dispatcher(request), 'test')
   return {
     async go(url, learnedFrom) {

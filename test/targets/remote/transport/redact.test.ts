@@ -14,7 +14,8 @@ describe('redactUrl', () => {
     ],
     ['https://r.example/v2/a/tags/list?n=2&last=v1', 'https://r.example/v2/a/tags/list?n=2&last=v1'],
     ['https://r.example/?scope=a&SCOPE=b', 'https://r.example/?scope=a&SCOPE=***'],
-    ['https://r.example/?secret', 'https://r.example/?secret=***'],
+    ['https://r.example/?secret', 'https://r.example/?***'],
+    ['https://r.example/?c2VjcmV0MQ==&n=1', 'https://r.example/?***&n=1'],
     ['https://r.example/x#token=abc', 'https://r.example/x'],
   ])('shows %s as %s', (url, expected) => {
     expect(redactUrl(new URL(url))).toBe(expected)

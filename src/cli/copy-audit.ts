@@ -1,0 +1,167 @@
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import { CopyError } from '../errors.ts'
+import type { CopyEvent, Side } from '../events.ts'
+import { auditCode, type AuditLog, type AuditOperation } from './audit-log.ts'
+
+/** The two ends of a copy, as records name them. */
+export interface AuditedPlaces {
+  readonly source: string
+  readonly destination: string
+}
+
+interface Transfer {
+  readonly descriptor: Descriptor
+  readonly started: number
+  bytes: number
+}
+
+/**
+ * Records a copy from its events: what was read at the source, and written where under which tag. What is under way when
+ * it ends has failed. A manifest counts as read once one of its successors is known, also if it is not pushed then.
+ */
+export class CopyAudit {
+  readonly #log: AuditLog
+  readonly #places: AuditedPlaces
+  readonly #started = performance.now()
+  readonly #running = new Map<string, Transfer>()
+  readonly #read = new Set<string>()
+  #reference: string | undefined
+  #root: Descriptor | undefined
+  #bytes = 0
+  #isOver = false
+
+  constructor(log: AuditLog, places: AuditedPlaces) {
+    this.#log = log
+    this.#places = places
+  }
+
+  /** What is asked of the source. */
+  begin(reference: string): void {
+    this.#reference = reference
+  }
+
+  hear(event: CopyEvent): void {
+    switch (event.type) {
+      case 'discovered':
+        return event.parent === undefined ? this.#found(event.descriptor) : this.#readManifest(event.parent)
+      case 'started':
+        this.#running.set(nodeKey(event.descriptor), {
+          descriptor: event.descriptor,
+          started: performance.now(),
+          bytes: 0,
+        })
+        return
+      case 'progress':
+        return this.#advance(event.descriptor, event.bytes)
+      case 'copied':
+        return this.#finish(event.descriptor, 'push')
+      case 'mounted':
+        return this.#finish(event.descriptor, 'mount')
+      case 'skipped': {
+        const isThere = event.reason === 'exists' || event.reason === 'tag-current'
+        return isThere ? this.#finish(event.descriptor, 'exists') : undefined
+      }
+      case 'tagged': {
+        const { descriptor, reference } = event
+        return this.#log.write({ operation: 'tag', target: this.#places.destination, reference, descriptor })
+      }
+      default:
+        return
+    }
+  }
+
+  /** The copy has succeeded. */
+  done(): void {
+    this.#sumUp(undefined)
+  }
+
+  /** The copy has failed, if it was not done before. */
+  failed(error: unknown, signal: AbortSignal): void {
+    if (this.#isOver) return
+    const code = auditCode(error, signal)
+    const at = error instanceof CopyError ? error : undefined
+    const culprit = at?.descriptor && nodeKey(at.descriptor)
+    for (const [key, transfer] of this.#running) {
+      // What was aborted because something else failed says so.
+      this.#fail(transfer, key === culprit || signal.aborted ? code : 'ABORTED')
+    }
+    const isRecorded = culprit !== undefined && this.#running.has(culprit)
+    if (at !== undefined && !isRecorded && !signal.aborted) this.#failedStep(at, code)
+    this.#sumUp(code)
+  }
+
+  #found(root: Descriptor): void {
+    if (this.#root !== undefined) return
+    this.#root = root
+    const { source: target } = this.#places
+    this.#log.write({ operation: 'resolve', target, reference: this.#reference, descriptor: root })
+  }
+
+  #readManifest(descriptor: Descriptor): void {
+    if (this.#read.has(nodeKey(descriptor))) return
+    this.#read.add(nodeKey(descriptor))
+    const { source: target } = this.#places
+    this.#log.write({ operation: 'read', target, descriptor, bytes: descriptor.size })
+  }
+
+  #advance(descriptor: Descriptor, bytes: number): void {
+    this.#bytes += bytes
+    const transfer = this.#running.get(nodeKey(descriptor))
+    if (transfer !== undefined) transfer.bytes += bytes
+  }
+
+  #finish(descriptor: Descriptor, operation: 'push' | 'mount' | 'exists'): void {
+    const { source, destination: target } = this.#places
+    const transfer = this.#running.get(nodeKey(descriptor))
+    this.#running.delete(nodeKey(descriptor))
+    const { bytes = 0, started } = transfer ?? {}
+    const durationMilliseconds = started === undefined ? undefined : performance.now() - started
+    const wasRead = operation === 'push' || bytes > 0
+    if (wasRead && !this.#read.has(nodeKey(descriptor))) {
+      this.#log.write({ operation: 'read', target: source, descriptor, bytes, durationMilliseconds })
+    }
+    const moved = operation === 'push' ? { bytes } : {}
+    this.#log.write({ operation, target, descriptor, ...moved, durationMilliseconds })
+  }
+
+  #fail({ descriptor, started, bytes }: Transfer, error: string): void {
+    const { source, destination } = this.#places
+    const facts = { descriptor, bytes, error, durationMilliseconds: performance.now() - started }
+    const wasRead = this.#read.has(nodeKey(descriptor))
+    if (!wasRead) this.#log.write({ operation: 'read', target: source, ...facts })
+    this.#log.write({ operation: 'push', target: destination, ...facts })
+  }
+
+  #failedStep({ origin, operation: verb, descriptor }: CopyError, error: string): void {
+    const operation = operations.get(verb)
+    if (operation === undefined || origin === 'caller') return
+    const target = this.#places[origin satisfies Side]
+    const reference = operation === 'resolve' && origin === 'source' ? this.#reference : undefined
+    this.#log.write({ operation, target, reference, descriptor, error })
+  }
+
+  #sumUp(error: string | undefined): void {
+    this.#isOver = true
+    const { source, destination: target } = this.#places
+    this.#log.write({
+      operation: 'copy',
+      target,
+      source,
+      reference: this.#reference,
+      descriptor: this.#root,
+      bytes: this.#bytes,
+      error,
+      durationMilliseconds: performance.now() - this.#started,
+    })
+  }
+}
+
+/** By the verbs of a CopyError. */
+const operations: ReadonlyMap<string, AuditOperation> = new Map([
+  ['resolve', 'resolve'],
+  ['select a platform of', 'resolve'],
+  ['fetch', 'read'],
+  ['look for', 'exists'],
+  ['push', 'push'],
+  ['tag', 'tag'],
+])
