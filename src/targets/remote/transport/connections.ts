@@ -58,8 +58,21 @@ export class Connections {
     this.#named = this.#agent(this.#connectNamed(() => this.#usualContext()))
   }
 
-  /** Where a request goes through. Errors: UNREACHABLE for what a server must not lead to; what `tls` throws; UNSUPPORTED as of FindProxy. */
+  /** Where a request goes through. Errors: UNREACHABLE for what a server must not lead to, and when all is closed; what `tls` throws; UNSUPPORTED as of FindProxy. */
   async dispatcher(request: HttpRequest): Promise<Dispatcher> {
+    const found = await this.#find(request)
+    // What was made since then is not among the connections that were ended.
+    this.#closing.signal.throwIfAborted()
+    return found
+  }
+
+  /** Ends all connections, those that are being made too. */
+  async close(): Promise<void> {
+    this.#closing.abort(new UnreachableError('the transport was closed'))
+    await Promise.all([...this.#all].map((dispatcher) => dispatcher.destroy()))
+  }
+
+  async #find(request: HttpRequest): Promise<Dispatcher> {
     const { learnedFrom, url, signal } = request
     const proxy = this.#options.findProxy?.(url)
     const reach = learnedFrom && (this.#reaches.get(learnedFrom.origin) ?? 'public')
@@ -72,12 +85,6 @@ export class Connections {
     const registry = this.#registryOf(request)
     const own = registry === undefined ? undefined : await waitFor(this.#ofRegistry(registry), signal)
     return own ?? this.#named
-  }
-
-  /** Ends all connections. */
-  async close(): Promise<void> {
-    this.#closing.abort(new UnreachableError('the transport was closed'))
-    await Promise.all([...this.#all].map((dispatcher) => dispatcher.destroy()))
   }
 
   #refusalOf(url: URL, reach: Reach): Promise<Error | undefined> {
@@ -154,14 +161,14 @@ export class Connections {
 
   #connecting(secureContext: () => SecureContext): ConnectorOptions {
     const { insecure, connectTimeout } = this.#options
-    return { secureContext, insecure, connectTimeout }
+    return { secureContext, insecure, connectTimeout, closed: this.#closing.signal }
   }
 
   #toProxies(): ProxyConnections {
     const { connectTimeout } = this.#options
-    const connect = connector({ secureContext: () => this.#usualContext(), connectTimeout })
-    const { signal } = this.#closing
-    return { connect: connectingToProxy(this.#resolving(connect)), timeout: connectTimeout, closed: signal }
+    const closed = this.#closing.signal
+    const connect = connector({ secureContext: () => this.#usualContext(), connectTimeout, closed })
+    return { connect: connectingToProxy(this.#resolving(connect)), timeout: connectTimeout, closed }
   }
 
   #resolving(connect: Connector): Connector {
