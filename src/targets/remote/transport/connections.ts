@@ -42,7 +42,7 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #named: Agent
-  readonly #learned = new Map<Reach, Agent>()
+  readonly #learned = new Map<Reach, Learned>()
   readonly #registries = new Map<string, Promise<Agent | undefined>>()
   readonly #forwarders = new Map<ProxyServer, Dispatcher>()
   readonly #all = new Set<Dispatcher>()
@@ -76,7 +76,7 @@ export class Connections {
     const { learnedFrom, url, signal } = request
     const proxy = this.#options.findProxy?.(url)
     const reach = learnedFrom && (this.#reaches.get(learnedFrom.origin) ?? 'public')
-    if (reach !== undefined && proxy === undefined) return this.#guarded(reach)
+    if (reach !== undefined && proxy === undefined) return this.#guarded(reach, url.origin)
     if (reach !== undefined) {
       const refused = await waitFor(this.#refusalOf(url, reach), signal)
       if (refused !== undefined) throw networkFailure(refused, url)
@@ -123,14 +123,25 @@ export class Connections {
     return this.#agent(this.#connectNamed(() => context))
   }
 
-  #guarded(reach: Reach): Agent {
+  #guarded(reach: Reach, origin: string): Agent {
     const known = this.#learned.get(reach)
-    if (known !== undefined) return known
+    if (known !== undefined && (known.origins.has(origin) || known.origins.size < maxLearned)) {
+      known.origins.add(origin)
+      return known.agent
+    }
+    if (known !== undefined) this.#retire(known.agent)
     // Each reach has connections of its own: one that was made for a registry at home is none for one abroad.
     const connecting = this.#connecting(() => this.#usualContext())
     const agent = this.#agent(this.#resolving(guarded(connecting, reach)))
-    this.#learned.set(reach, agent)
+    this.#learned.set(reach, { agent, origins: new Set([origin]) })
     return agent
+  }
+
+  /** Ends the connections of an agent when what goes through them has come to its end. */
+  #retire(agent: Agent): void {
+    const forget = (): void => void this.#all.delete(agent)
+    // By then, who was given it just now has made a request.
+    setImmediate(() => void agent.close().then(forget, forget))
   }
 
   #forwarder(proxy: ProxyServer): Dispatcher {
@@ -197,6 +208,13 @@ export class Connections {
   }
 }
 
+/** Connections to hosts that servers have named, and so may be any number, are kept to so many of them. */
+interface Learned {
+  readonly agent: Agent
+  readonly origins: Set<string>
+}
+
+const maxLearned = 100
 const maxRefusals = 1000
 
 function urlOf({ protocol, host, hostname }: Parameters<Connector>[0]): URL {
