@@ -1,7 +1,7 @@
 import { nodeKey, type Descriptor } from '../../content/descriptor.ts'
 import { digestOf, type Digest } from '../../content/digest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
-import { LockedError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
+import { AuthError, LockedError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { pause } from '../pause.ts'
 import type { FetchedManifest } from '../target.ts'
@@ -179,7 +179,7 @@ async function deleteList(endpoint: Endpoint, digest: Digest, options: SignalOpt
     if (!(error instanceof OciError)) throw error
     // Another process has replaced the same list.
     if (error instanceof NotFoundError) return
-    if (error instanceof UnsupportedError) endpoint.state.takesDelete = false
+    if (error instanceof UnsupportedError || error instanceof AuthError) endpoint.state.takesDelete = false
     const message = `an old list of referrers stays behind: ${error.message}`
     options.onEvent?.({ type: 'warning', message })
   }
