@@ -190,7 +190,7 @@ async function readText(path: string): Promise<string> {
 
 const recordSchema: z.ZodType<StoredRecord> = z.object({
   location: z.url().transform((text) => new URL(text)),
-  minChunkBytes: z.int().positive().optional(),
+  minChunkBytes: z.int().nonnegative().optional(),
   opened: z.int().nonnegative(),
 })
 
