@@ -126,7 +126,10 @@ interface Replacement {
   readonly attempts: Attempts
 }
 
-/** A write that failed is not repeated as it is, since the list may be another one by then: it is read again first. */
+/**
+ * A write that failed is not repeated as it is, since the list may be another one by then: it is read again first. For
+ * the same reason it does not wait for a host that has asked for fewer requests, as its reading did.
+ */
 async function replaceList(
   endpoint: Endpoint,
   update: ListUpdate,
@@ -138,7 +141,7 @@ async function replaceList(
   if (update.written !== undefined) update.replaced.add(update.written)
   if (old.digest !== undefined && old.referrers.length > 0) update.replaced.add(old.digest)
   try {
-    await putManifest(endpoint, tag, list, { ...options, repeat: 'never' })
+    await putManifest(endpoint, tag, list, { ...options, repeat: 'never', isUrgent: true })
   } catch (error) {
     await attempts.recover(error)
   }
