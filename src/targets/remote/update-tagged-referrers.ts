@@ -3,12 +3,13 @@ import { digestOf, type Digest } from '../../content/digest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
 import { LockedError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
+import { pause } from '../pause.ts'
 import type { FetchedManifest } from '../target.ts'
 import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
 import { putManifest } from './manifests.ts'
 import { readTaggedList, referrersTag, type TaggedList } from './referrers-tag.ts'
 import { removeAt } from './removal.ts'
-import { Attempts, pause, waitSignal } from './transport/attempts.ts'
+import { Attempts, waitSignal } from './transport/attempts.ts'
 
 /** What is to become of a list of referrers; one that comes back in the same length is as it should be. */
 export type ListChange = (referrers: readonly Descriptor[]) => readonly Descriptor[]
