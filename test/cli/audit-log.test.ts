@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { digestOf } from '../../src/content/digest.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { graph, type TestGraph } from '../support/graph.ts'
 import { newFolder } from '../support/folder.ts'
@@ -226,6 +227,14 @@ describe('the audit log of other commands', () => {
   })
 })
 
+function blobOf(text: string): { readonly digest: string } {
+  return { digest: digestOf(Buffer.from(text)) }
+}
+
+async function pushTo(url: string, body: string, status: number): Promise<void> {
+  expect((await fetch(url, { method: 'POST', body })).status).toBe(status)
+}
+
 describe('the audit log of a server', () => {
   it('has what clients read and wrote, what was refused, and nothing that is no name', async () => {
     const image = graph({ image: ['config', 'layer'] })
@@ -242,9 +251,14 @@ describe('the audit log of a server', () => {
     expect((await runCommand(['repo', 'tags', `${host}/app`])).code).toBe(0)
     expect((await runCommand(['resolve', `${host}/app:v9`])).code).toBe(3)
     expect((await fetch(`${url}/v2/app/manifests/canary:canary@x`)).ok).toBe(false)
+    const { digest } = blobOf('hidden')
+    await pushTo(`${url}/v2/app/blobs/uploads/?a=b?c&digest=${digest}`, 'hidden', 201)
+    const [absent, other] = ['absent', 'other'].map((text) => blobOf(text).digest)
+    await pushTo(`${url}/v2/app/blobs/uploads/?mount=${absent}&digest=${other}`, 'other', 202)
     served.child.kill('SIGTERM')
     expect(await served.ended).toMatchObject({ code: 0 })
     const records = await recordsIn(log)
+    expect(records.map(({ reference }) => reference)).not.toContain(absent)
     const seen = records.map(
       ({ operation, reference = '', error = '' }) => `${operation} ${reference} ${error}`,
     )
@@ -253,6 +267,7 @@ describe('the audit log of a server', () => {
       expect.arrayContaining([
         ...digests.map((digest) => `push ${digest} `),
         'push v1 ',
+        `push ${digest} `,
         'list  ',
         'resolve v9 HTTP_404',
       ]),
