@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { uploadJournal } from '../../src/cli/upload-journal.ts'
@@ -159,6 +160,8 @@ describe('the journal of uploads', () => {
     [{ HOME: '/home/me', XDG_STATE_HOME: 'state' }, '/home/me/.local/state/copygraph/uploads'],
     [{ HOME: '/home/me', COPYGRAPH_UPLOAD_JOURNAL: '/mine' }, '/mine'],
     [{ HOME: '/home/me', COPYGRAPH_UPLOAD_JOURNAL: '' }, undefined],
+    [{ HOME: '' }, join(userInfo().homedir, '.local/state/copygraph/uploads')],
+    [{ HOME: 'relative' }, join(userInfo().homedir, '.local/state/copygraph/uploads')],
   ])('with %j is in %s', (environment, expected) => {
     expect(uploadJournal(environment)).toBe(expected)
   })
