@@ -275,6 +275,35 @@ describe('the audit log of a server', () => {
     expect(new Set(records.map(({ target }) => target))).toEqual(new Set([`${host}/app`]))
     expect(await readFile(log, 'utf8')).not.toContain('canary')
   })
+
+  it('tells a blob that a client left in its middle from one that was read', async () => {
+    const image = graph({
+      large: { kind: 'blob', bytes: Buffer.alloc(32 * 1024 * 1024, 'x') },
+      image: ['large'],
+    })
+    await using folder = await newFolder()
+    const layout = new OciLayout(join(folder.path, 'in'))
+    await image.pushTo(layout)
+    const log = join(folder.path, 'audit.log')
+    const flags = ['--listen', '127.0.0.1:0', '--audit-log', log]
+    const served = startCommand(['serve', join(folder.path, 'in'), ...flags])
+    const url = await served.firstLine()
+    const { digest } = image.descriptor('large')
+    const leaving = new AbortController()
+    const catalog = z.object({ repositories: z.tuple([z.string()]) })
+    const [name] = catalog.parse(await (await fetch(`${url}/v2/_catalog`)).json()).repositories
+    const ended = served.line(/GET .*blobs/)
+    expect((await fetch(`${url}/v2/${name}/blobs/${digest}`, leaving)).status).toBe(200)
+    leaving.abort()
+    await ended
+    served.child.kill('SIGTERM')
+    await served.ended
+    expect((await recordsIn(log)).at(-1)).toMatchObject({
+      operation: 'read',
+      reference: digest,
+      error: 'CUT_OFF',
+    })
+  })
 })
 
 describe('the file of an audit log', () => {
