@@ -127,6 +127,23 @@ describe('the audit log of a copy', () => {
     expect(doneAt(records, `${registry.name}/app`, image)).toEqual(['read image', 'resolve image v1'])
   })
 
+  it('says which tag could not be written', async () => {
+    const image = graph({ image: ['config', 'layer'] })
+    await using registry = await startFilled(image, 'image', {
+      misbehave(request, response) {
+        if (request.method !== 'PUT' || request.url?.endsWith('/manifests/b') !== true) return false
+        response.writeHead(403).end()
+        return true
+      },
+    })
+    await using folder = await newFolder()
+    const log = join(folder.path, 'audit.log')
+    const args = ['cp', `${registry.name}/app:v1`, `${registry.name}/copy:a,b`, '--audit-log', log]
+    expect(await runCommand(args)).toMatchObject({ code: 4 })
+    const done = doneAt(await recordsIn(log), `${registry.name}/copy`, image)
+    expect(done).toEqual(expect.arrayContaining(['tag image a', 'tag image b AUTH']))
+  })
+
   it('says what failed, with a code and no message, and what was written before', async () => {
     const image = graph({ image: ['config', 'layer'] })
     await using registry = await startFilled(image, 'image')
