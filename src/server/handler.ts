@@ -137,7 +137,7 @@ async function serveRequest(registry: Registry, connection: Connection): Promise
   }
   // A client that went in the middle of an answer did not get what its status promised.
   const isCutShort = response.headersSent && !response.writableFinished
-  const error = failure ?? (isCutShort ? signal.reason : undefined)
+  const error: unknown = failure ?? (isCutShort ? signal.reason : undefined)
   registry.onRequest?.({
     method: request.method ?? '',
     url: request.url ?? '',

@@ -282,7 +282,7 @@ describe('the audit log of a server', () => {
     const digests = ['config', 'layer'].map((name) => image.descriptor(name).digest)
     expect(seen).toEqual(
       expect.arrayContaining([
-        ...digests.map((digest) => `push ${digest} `),
+        ...digests.map((pushed) => `push ${pushed} `),
         'push v1 ',
         `push ${digest} `,
         'list  ',
