@@ -1,5 +1,5 @@
-// Adds up vitest's JSON reports: `node count.mjs FAILED_STEPS REPORT...`. Beside the report of a run that failed lies a
-// file REPORT.failed. Exit code 1 if anything failed, or was skipped in a report that is called peers.json: that run has
+// Adds up vitest's JSON reports: `node count.mjs FAILED_STEPS REPORT...`, and says again what failed, since that may have
+// scrolled away. Beside the report of a run that failed lies a file REPORT.failed. Exit code 1 if anything failed, or was skipped in a report that is called peers.json: that run has
 // all the programs which tests are skipped for.
 import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -17,9 +17,18 @@ for (const path of reports) {
   )
   const isExplained = unloaded.length > 0 || found.flat().includes('failed')
   failed += unloaded.length
+  files.forEach(tellFailures)
   if (existsSync(`${path}.failed`) && !isExplained) failed += 1
   if (basename(path) === 'peers.json')
     skippedWithPeers = found.flat().filter((one) => one === 'skipped').length
+}
+
+function tellFailures({ name, status, message, assertionResults }) {
+  if (status !== 'failed') return
+  console.log(`FAILED ${name}${message ? `: ${message}` : ''}`)
+  for (const { fullName, status: outcome, failureMessages } of assertionResults) {
+    if (outcome === 'failed') console.log(`FAILED ${fullName}\n${failureMessages.join('\n')}`)
+  }
 }
 
 /** A test that ran in one report and was skipped in another has run; one that failed once has failed. */

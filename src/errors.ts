@@ -137,6 +137,8 @@ export interface CopyFacts {
   readonly operation: string
   /** The node at work, where there was one. */
   readonly descriptor?: Descriptor | undefined
+  /** The tag or digest at work, where there was no node. */
+  readonly reference?: string | undefined
   /** The nodes from the root down to the one at work. */
   readonly path: readonly Descriptor[]
 }
@@ -147,6 +149,7 @@ export class CopyError extends OciError implements CopyFacts {
   readonly origin: CopyFacts['origin']
   readonly operation: string
   readonly descriptor: Descriptor | undefined
+  readonly reference: string | undefined
   readonly path: readonly Descriptor[]
 
   constructor(message: string, facts: CopyFacts, options: ErrorOptions) {
@@ -154,6 +157,7 @@ export class CopyError extends OciError implements CopyFacts {
     this.origin = facts.origin
     this.operation = facts.operation
     this.descriptor = facts.descriptor
+    this.reference = facts.reference
     this.path = facts.path
   }
 }

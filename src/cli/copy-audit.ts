@@ -132,11 +132,14 @@ export class CopyAudit {
     this.#log.write({ operation: 'push', target: destination, ...facts })
   }
 
-  #failedStep({ origin, operation: verb, descriptor }: CopyError, error: string): void {
+  #failedStep(failed: CopyError, error: string): void {
+    const { origin, operation: verb } = failed
     const operation = operations.get(verb)
     if (operation === undefined || origin === 'caller') return
     const target = this.#places[origin satisfies Side]
-    const reference = operation === 'resolve' && origin === 'source' ? this.#reference : undefined
+    const isOfSource = operation === 'resolve' && origin === 'source'
+    const reference = isOfSource ? this.#reference : failed.reference
+    const descriptor = operation === 'tag' ? this.#root : failed.descriptor
     this.#log.write({ operation, target, reference, descriptor, error })
   }
 

@@ -1,3 +1,4 @@
+import { checkedHeaders } from '../targets/remote/transport/custom-headers.ts'
 import { readFlagFile } from './flag-values.ts'
 import { usageError } from './usage-error.ts'
 
@@ -17,7 +18,11 @@ export async function readHeaders(
   const names = headers.map(([name]) => name.toLowerCase())
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw usageError(`${flag} has ${twice} twice: give it once`)
-  return Object.fromEntries(headers)
+  try {
+    return checkedHeaders(Object.fromEntries(headers))
+  } catch (error) {
+    throw error instanceof RangeError ? usageError(`${flag}: ${error.message}`) : error
+  }
 }
 
 /** True for a header on the command line whose value others should not see. */

@@ -63,7 +63,9 @@ const operations: ReadonlyMap<string, AuditOperation> = new Map([
 ])
 
 function parse(url: string): { readonly route: Route | undefined; readonly query: URLSearchParams } {
-  const [path = '', query = ''] = url.split('?', 2)
+  // At the first mark alone, as the registry does: what follows a second one is a part of the query too.
+  const [path = '', ...rest] = url.split('?')
+  const query = rest.join('?')
   try {
     return { route: parseRoute(decodeURIComponent(path)), query: new URLSearchParams(query) }
   } catch {

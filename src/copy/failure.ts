@@ -36,7 +36,13 @@ export function failure(
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new CopyError(
     `${where}: ${reason}`,
-    { origin, operation, descriptor: node?.descriptor, path },
+    {
+      origin,
+      operation,
+      descriptor: node?.descriptor,
+      reference: typeof subject === 'string' ? subject : undefined,
+      path,
+    },
     { cause },
   )
 }

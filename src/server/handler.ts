@@ -20,7 +20,7 @@ export interface RequestFact {
   /** Undefined where the connection ended before there was an answer. */
   readonly status: number | undefined
   readonly milliseconds: number
-  /** What the store failed with, if the answer is the registry's fault or was cut short. */
+  /** What the store failed with, if the answer is the registry's fault; what cut an answer short. */
   readonly error?: unknown
 }
 
@@ -131,10 +131,13 @@ async function serveRequest(registry: Registry, connection: Connection): Promise
   // Writing to a client that has gone; the close event tells of it.
   response.on('error', () => undefined)
   signal.addEventListener('abort', () => response.destroy(), { once: true })
-  const error = await answerRequest(registry, connection)
+  const failure = await answerRequest(registry, connection)
   if (!response.writableFinished && !signal.aborted) {
     await once(response, 'finish', { signal }).catch(() => undefined)
   }
+  // A client that went in the middle of an answer did not get what its status promised.
+  const isCutShort = response.headersSent && !response.writableFinished
+  const error: unknown = failure ?? (isCutShort ? signal.reason : undefined)
   registry.onRequest?.({
     method: request.method ?? '',
     url: request.url ?? '',

@@ -14,7 +14,8 @@ export async function startUpload(exchange: Exchange): Promise<Answer> {
   const { uploads, name, query } = exchange
   return withRepository(exchange, 'write', async (target) => {
     const mount = query.get('mount')
-    const digest = query.get('digest')
+    // A refused mount opens an upload, whatever else was asked for: a 201 always means the blob that was to be mounted.
+    const digest = mount === null ? query.get('digest') : null
     if (mount !== null && (await tryMount(exchange, target, mount))) return blobCreated(name, mount)
     if (digest !== null && !isDigest(digest)) return invalidDigest()
     const session = uploads.begin(name)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { z } from 'zod'
-import { LockedError } from '../errors.ts'
+import { LockedError, SizeExceedsLimitError } from '../errors.ts'
 import { currentOwner, isGone, type Owner } from './owner.ts'
 import { pause } from './pause.ts'
 import {
@@ -219,9 +219,14 @@ async function look(path: string, fs: LockFileSystem): Promise<Seen | undefined>
 }
 
 async function readText(path: string, fs: LockFileSystem): Promise<string> {
-  const bytes = await readSmallFile(path, maxHolderBytes, { fs })
-  if (bytes === undefined) throw new LockedError(`${path} is no regular file, so that nobody can lock it`)
-  return Buffer.from(bytes).toString()
+  try {
+    const bytes = await readSmallFile(path, maxHolderBytes, { fs })
+    if (bytes === undefined) throw new LockedError(`${path} is no regular file, so that nobody can lock it`)
+    return Buffer.from(bytes).toString()
+  } catch (cause) {
+    if (!(cause instanceof SizeExceedsLimitError)) throw cause
+    throw new LockedError(`${path} is too large for a lock, so that nobody can lock it`, { cause })
+  }
 }
 
 const holderSchema: z.ZodType<Holder> = z.object({

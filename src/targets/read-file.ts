@@ -6,6 +6,8 @@ export interface FileStatus {
   isFile(): boolean
   readonly size: number | bigint
   readonly ino: number | bigint
+  /** How many names it has. */
+  readonly nlink: number | bigint
   readonly mtimeMs: number | bigint
   readonly ctimeMs: number | bigint
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { digestOf } from '../../src/content/digest.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
 import { graph, type TestGraph } from '../support/graph.ts'
 import { newFolder } from '../support/folder.ts'
@@ -126,6 +127,23 @@ describe('the audit log of a copy', () => {
     expect(doneAt(records, `${registry.name}/app`, image)).toEqual(['read image', 'resolve image v1'])
   })
 
+  it('says which tag could not be written', async () => {
+    const image = graph({ image: ['config', 'layer'] })
+    await using registry = await startFilled(image, 'image', {
+      misbehave(request, response) {
+        if (request.method !== 'PUT' || request.url?.endsWith('/manifests/b') !== true) return false
+        response.writeHead(403).end()
+        return true
+      },
+    })
+    await using folder = await newFolder()
+    const log = join(folder.path, 'audit.log')
+    const args = ['cp', `${registry.name}/app:v1`, `${registry.name}/copy:a,b`, '--audit-log', log]
+    expect(await runCommand(args)).toMatchObject({ code: 4 })
+    const done = doneAt(await recordsIn(log), `${registry.name}/copy`, image)
+    expect(done).toEqual(expect.arrayContaining(['tag image a', 'tag image b AUTH']))
+  })
+
   it('says what failed, with a code and no message, and what was written before', async () => {
     const image = graph({ image: ['config', 'layer'] })
     await using registry = await startFilled(image, 'image')
@@ -226,6 +244,14 @@ describe('the audit log of other commands', () => {
   })
 })
 
+function blobOf(text: string): { readonly digest: string } {
+  return { digest: digestOf(Buffer.from(text)) }
+}
+
+async function pushTo(url: string, body: string, status: number): Promise<void> {
+  expect((await fetch(url, { method: 'POST', body })).status).toBe(status)
+}
+
 describe('the audit log of a server', () => {
   it('has what clients read and wrote, what was refused, and nothing that is no name', async () => {
     const image = graph({ image: ['config', 'layer'] })
@@ -242,23 +268,58 @@ describe('the audit log of a server', () => {
     expect((await runCommand(['repo', 'tags', `${host}/app`])).code).toBe(0)
     expect((await runCommand(['resolve', `${host}/app:v9`])).code).toBe(3)
     expect((await fetch(`${url}/v2/app/manifests/canary:canary@x`)).ok).toBe(false)
+    const { digest } = blobOf('hidden')
+    await pushTo(`${url}/v2/app/blobs/uploads/?a=b?c&digest=${digest}`, 'hidden', 201)
+    const [absent, other] = ['absent', 'other'].map((text) => blobOf(text).digest)
+    await pushTo(`${url}/v2/app/blobs/uploads/?mount=${absent}&digest=${other}`, 'other', 202)
     served.child.kill('SIGTERM')
     expect(await served.ended).toMatchObject({ code: 0 })
     const records = await recordsIn(log)
+    expect(records.map(({ reference }) => reference)).not.toContain(absent)
     const seen = records.map(
       ({ operation, reference = '', error = '' }) => `${operation} ${reference} ${error}`,
     )
     const digests = ['config', 'layer'].map((name) => image.descriptor(name).digest)
     expect(seen).toEqual(
       expect.arrayContaining([
-        ...digests.map((digest) => `push ${digest} `),
+        ...digests.map((pushed) => `push ${pushed} `),
         'push v1 ',
+        `push ${digest} `,
         'list  ',
         'resolve v9 HTTP_404',
       ]),
     )
     expect(new Set(records.map(({ target }) => target))).toEqual(new Set([`${host}/app`]))
     expect(await readFile(log, 'utf8')).not.toContain('canary')
+  })
+
+  it('tells a blob that a client left in its middle from one that was read', async () => {
+    const image = graph({
+      large: { kind: 'blob', bytes: Buffer.alloc(32 * 1024 * 1024, 'x') },
+      image: ['large'],
+    })
+    await using folder = await newFolder()
+    const layout = new OciLayout(join(folder.path, 'in'))
+    await image.pushTo(layout)
+    const log = join(folder.path, 'audit.log')
+    const flags = ['--listen', '127.0.0.1:0', '--audit-log', log]
+    const served = startCommand(['serve', join(folder.path, 'in'), ...flags])
+    const url = await served.firstLine()
+    const { digest } = image.descriptor('large')
+    const leaving = new AbortController()
+    const catalog = z.object({ repositories: z.tuple([z.string()]) })
+    const [name] = catalog.parse(await (await fetch(`${url}/v2/_catalog`)).json()).repositories
+    const ended = served.line(/GET .*blobs/)
+    expect((await fetch(`${url}/v2/${name}/blobs/${digest}`, leaving)).status).toBe(200)
+    leaving.abort()
+    await ended
+    served.child.kill('SIGTERM')
+    await served.ended
+    expect((await recordsIn(log)).at(-1)).toMatchObject({
+      operation: 'read',
+      reference: digest,
+      error: 'CUT_OFF',
+    })
   })
 })
 

@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { uploadJournal } from '../../src/cli/upload-journal.ts'
@@ -64,6 +65,7 @@ describe('headers of flags', () => {
     [['-H', 'Na me: canary'], /--header is no header/],
     [['-H', 'Name: can\nary: canary'], /--header is no header/],
     [['-H', 'a: canary', '-H', 'A: canary'], /--header has a twice/],
+    [['-H', 'Host: canary'], /--header: the header host is not for users to set/],
     [['-H', '@/nonexistent'], /--header cannot be read: ENOENT/],
     [['--cert-file', '/nonexistent'], /--cert-file FILE --key-file FILE/],
     [['--key-file', '/nonexistent'], /--cert-file FILE --key-file FILE/],
@@ -93,6 +95,19 @@ describe('a warning of a registry', () => {
     expect(code).toBe(0)
     expect(stderr.match(/^Warning.*moves/gm)).toHaveLength(1)
     expect(stderr).not.toMatch(/[^\n\P{C}]/u)
+  })
+})
+
+describe('flags of login that make no sense', () => {
+  it.each([
+    [['--proxy', 'ftp://me:canary@nowhere'], /the proxy is/],
+    [['--resolve', 'host:443:elsewhere'], /expected an address/],
+  ])('%j are wrong usage there too', async (flags, message) => {
+    const args = ['login', '127.0.0.1:1', '-u', 'me', '--password-stdin', ...flags]
+    const { code, stderr } = await runCommand(args, { stdin: 'canary' })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain('canary')
   })
 })
 
@@ -159,6 +174,8 @@ describe('the journal of uploads', () => {
     [{ HOME: '/home/me', XDG_STATE_HOME: 'state' }, '/home/me/.local/state/copygraph/uploads'],
     [{ HOME: '/home/me', COPYGRAPH_UPLOAD_JOURNAL: '/mine' }, '/mine'],
     [{ HOME: '/home/me', COPYGRAPH_UPLOAD_JOURNAL: '' }, undefined],
+    [{ HOME: '' }, join(userInfo().homedir, '.local/state/copygraph/uploads')],
+    [{ HOME: 'relative' }, join(userInfo().homedir, '.local/state/copygraph/uploads')],
   ])('with %j is in %s', (environment, expected) => {
     expect(uploadJournal(environment)).toBe(expected)
   })

@@ -32,7 +32,10 @@ export async function login(text: string, flags: LoginFlags, { signal }: Command
       { operation: 'login', target: registry },
       { signal },
       () => remote.login(registry, credential, options),
-    )
+    ).catch((error: unknown) => {
+      // What flags gave has a form that the library refuses, and says which.
+      throw error instanceof RangeError ? usageError(error.message) : error
+    })
     if (!isChecked)
       writeWarning(`${registry} did not ask for a credential: it is stored, but was not checked`)
     if (helper === undefined) writeWarning(`${file} has it as plain text; a credential helper would guard it`)

@@ -129,12 +129,15 @@ export class Partials {
     path: string,
     { size }: Descriptor,
   ): Promise<{ readonly file: LayoutFile; readonly bytes: number } | undefined> {
-    const bytes = await this.#size(path)
-    if (bytes === undefined) return undefined
-    if (bytes > size) await removeFile(path, this.#fs)
+    const status = await statusOf(path, this.#fs)
+    if (status?.isFile() === false) return undefined
+    const kept = Number(status?.size ?? 0)
+    // With another name it may be anybody's file, which is not written to.
+    const isUsable = kept <= size && Number(status?.nlink ?? 1) === 1
+    if (!isUsable) await removeFile(path, this.#fs)
     try {
       const file = await this.#fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW)
-      return { file, bytes: bytes > size ? 0 : bytes }
+      return { file, bytes: isUsable ? kept : 0 }
     } catch (error) {
       if (isFileError(error, 'EACCES', 'EPERM', 'ELOOP')) return undefined
       throw error

@@ -54,7 +54,7 @@ export interface Endpoint {
 }
 
 /** One request to a repository. */
-export interface Call extends Pick<HttpRequest, 'method' | 'headers' | 'body' | 'repeat' | 'isCleanUp'> {
+export interface Call extends Pick<HttpRequest, 'method' | 'headers' | 'body' | 'repeat' | 'isUrgent'> {
   /** Under `/v2/<repository>/`, or a URL that the registry gave. */
   readonly to: string | URL
   readonly actions: readonly Action[]
@@ -65,7 +65,7 @@ export interface Call extends Pick<HttpRequest, 'method' | 'headers' | 'body' | 
 /** Asks the registry of a repository. GET and HEAD follow redirects. Errors: AUTH, UNREACHABLE, RESPONSE. */
 export async function ask(endpoint: Endpoint, call: Call, options: SignalOptions): Promise<HttpResponse> {
   const { registry, repository, state, transport } = endpoint
-  const { method, headers, body, repeat, isCleanUp, to, scopes = [] } = call
+  const { method, headers, body, repeat, isUrgent, to, scopes = [] } = call
   const isRead = method === 'GET' || method === 'HEAD'
   const actions: readonly Action[] = isRead && state.isPrepared ? ['pull', 'push'] : call.actions
   const response = await transport.send({
@@ -74,7 +74,7 @@ export async function ask(endpoint: Endpoint, call: Call, options: SignalOptions
     headers,
     body,
     repeat,
-    isCleanUp,
+    isUrgent,
     access: { registry, scopes: [repositoryScope(repository, actions), ...scopes] },
     redirect: isRead ? 'follow' : 'refuse',
     signal: options.signal,

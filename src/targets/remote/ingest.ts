@@ -4,9 +4,11 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { tap } from '../../content/verify.ts'
 import { ResponseError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
+import { blobExists } from './blobs.ts'
 import { lowerLimit, maxChunkBytes } from './body-limits.ts'
-import { nameOf, type Endpoint } from './endpoint.ts'
+import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
 import { tryChunk } from './send-chunks.ts'
+import { Attempts } from './transport/attempts.ts'
 import {
   cancelSession,
   finishSession,
@@ -32,12 +34,33 @@ export async function ingestBlob(
     const known =
       (await ingestAtOnce(endpoint, session, content, options)) ??
       (await ingestInChunks(endpoint, session, content, options))
-    await finishSession(endpoint, session, { digest: known.digest, body: new Uint8Array() }, options)
+    await finish(endpoint, session, known, options)
     return { mediaType, ...known }
   })
 }
 
 type Known = Pick<Descriptor, 'digest' | 'size'>
+
+/** The end is asked for again after a failure that may pass, unless its answer is all that was lost. */
+async function finish(
+  endpoint: Endpoint,
+  session: UploadSession,
+  known: Known,
+  options: SignalOptions,
+): Promise<void> {
+  const { retryPolicy } = endpoint.transport
+  const url = repositoryUrl(endpoint, 'blobs/uploads/')
+  const attempts = new Attempts(retryPolicy, { method: 'PUT', url, ...options })
+  for (;;) {
+    try {
+      return await finishSession(endpoint, session, { digest: known.digest, body: new Uint8Array() }, options)
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      await attempts.recover(error)
+      if (await blobExists(endpoint, known, options)) return
+    }
+  }
+}
 
 /** Undefined where the size of requests is limited; the session is then open, and empty. */
 async function ingestAtOnce(

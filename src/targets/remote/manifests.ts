@@ -112,9 +112,9 @@ export async function putManifest(
   endpoint: Endpoint,
   reference: string,
   { descriptor, bytes }: FetchedManifest,
-  options: SignalOptions & Pick<Call, 'repeat'>,
+  options: SignalOptions & Pick<Call, 'repeat' | 'isUrgent'>,
 ): Promise<PutAnswer> {
-  const { repeat } = options
+  const { repeat, isUrgent } = options
   const response = await ask(
     endpoint,
     {
@@ -123,6 +123,7 @@ export async function putManifest(
       headers: { 'content-type': descriptor.mediaType },
       body: bytes,
       repeat,
+      isUrgent,
       actions: ['pull', 'push'],
     },
     options,

@@ -67,6 +67,7 @@ export async function sendBlob(
   const url = repositoryUrl(endpoint, 'blobs/uploads/')
   const attempts = new Attempts(transport.retryPolicy, { method: 'PUT', url, ...options })
   let offset = begun
+  let furthest = begun
   for (;;) {
     // Outside of what is tried again here: the transport has tried it often enough.
     if (await opened(endpoint, session, { descriptor, body }, options)) return
@@ -86,7 +87,9 @@ export async function sendBlob(
     const isUsable = isSeekable(body) && !isConfused
     const received = isUsable ? await receivedBytes(endpoint, session, options) : 0
     const reached = received <= descriptor.size ? received : 0
-    if (reached > offset) attempts.advance()
+    // Bytes that an earlier session had before it was lost are nothing new.
+    if (reached > furthest) attempts.advance()
+    furthest = Math.max(furthest, reached)
     offset = reached
     if (offset === 0) await cancelSession(endpoint, session, options)
   }

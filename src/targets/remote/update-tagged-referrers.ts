@@ -1,14 +1,14 @@
 import { nodeKey, type Descriptor } from '../../content/descriptor.ts'
 import { digestOf, type Digest } from '../../content/digest.ts'
 import { mediaTypes } from '../../content/media-types.ts'
-import { LockedError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
+import { AuthError, LockedError, NotFoundError, OciError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
+import { pause } from '../pause.ts'
 import type { FetchedManifest } from '../target.ts'
 import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
 import { putManifest } from './manifests.ts'
 import { readTaggedList, referrersTag, type TaggedList } from './referrers-tag.ts'
 import { removeAt } from './removal.ts'
-import { pause } from '../pause.ts'
 import { Attempts, waitSignal } from './transport/attempts.ts'
 
 /** What is to become of a list of referrers; one that comes back in the same length is as it should be. */
@@ -126,7 +126,10 @@ interface Replacement {
   readonly attempts: Attempts
 }
 
-/** A write that failed is not repeated as it is, since the list may be another one by then: it is read again first. */
+/**
+ * A write that failed is not repeated as it is, since the list may be another one by then: it is read again first. For
+ * the same reason it does not wait for a host that has asked for fewer requests, as its reading did.
+ */
 async function replaceList(
   endpoint: Endpoint,
   update: ListUpdate,
@@ -138,7 +141,7 @@ async function replaceList(
   if (update.written !== undefined) update.replaced.add(update.written)
   if (old.digest !== undefined && old.referrers.length > 0) update.replaced.add(old.digest)
   try {
-    await putManifest(endpoint, tag, list, { ...options, repeat: 'never' })
+    await putManifest(endpoint, tag, list, { ...options, repeat: 'never', isUrgent: true })
   } catch (error) {
     await attempts.recover(error)
   }
@@ -179,7 +182,7 @@ async function deleteList(endpoint: Endpoint, digest: Digest, options: SignalOpt
     if (!(error instanceof OciError)) throw error
     // Another process has replaced the same list.
     if (error instanceof NotFoundError) return
-    if (error instanceof UnsupportedError) endpoint.state.takesDelete = false
+    if (error instanceof UnsupportedError || error instanceof AuthError) endpoint.state.takesDelete = false
     const message = `an old list of referrers stays behind: ${error.message}`
     options.onEvent?.({ type: 'warning', message })
   }

@@ -95,7 +95,7 @@ export class UploadRecord {
     if (location.href === this.#record?.location.href) return
     const record = { location, minChunkBytes, opened: this.#record?.opened ?? Date.now() }
     const bytes = Buffer.from(JSON.stringify(record))
-    if (bytes.length > maxRecordBytes || !isInRepository(location, name)) return this.remove()
+    if (bytes.length > maxRecordBytes || !isUploadPlace(location, name)) return this.remove()
     const temporary = `${path}.${randomUUID()}.tmp`
     const place = async (): Promise<void> => {
       if (!(await lock.isHeld())) throw new LockedError(`another process has taken over ${path}`)
@@ -142,12 +142,16 @@ async function tolerant(tell: (problem: string) => void, act: () => Promise<unkn
   }
 }
 
-/** On the registry's own origin, in the same repository; an encoded slash could lead out of it. */
-function isInRepository(location: URL, { repositoryUrl }: UploadName): boolean {
+/**
+ * On the registry's own origin, among the uploads of the same repository: what is given up there is deleted, and that
+ * must never be a manifest, nor anything of a repository whose name goes on. An encoded slash could lead out of it.
+ */
+function isUploadPlace(location: URL, { repositoryUrl }: UploadName): boolean {
   const { pathname } = location
   return (
     isOwnUrl(location, repositoryUrl) &&
     pathname.startsWith(repositoryUrl.pathname) &&
+    /^blobs\/uploads?\/./.test(pathname.slice(repositoryUrl.pathname.length)) &&
     !/%2f|%5c|%2e/i.test(pathname)
   )
 }
@@ -172,7 +176,7 @@ async function readRecord(path: string, name: UploadName): Promise<StoredRecord 
   const record = parseRecord(await readText(path))
   // One from the future is of a clock that was wrong.
   const isRecent = record !== undefined && Math.abs(Date.now() - record.opened) < dayMilliseconds
-  if (isRecent && isInRepository(record.location, name)) return record
+  if (isRecent && isUploadPlace(record.location, name)) return record
   await removeFile(path, privateFiles)
   return undefined
 }
@@ -190,7 +194,7 @@ async function readText(path: string): Promise<string> {
 
 const recordSchema: z.ZodType<StoredRecord> = z.object({
   location: z.url().transform((text) => new URL(text)),
-  minChunkBytes: z.int().positive().optional(),
+  minChunkBytes: z.int().nonnegative().optional(),
   opened: z.int().nonnegative(),
 })
 

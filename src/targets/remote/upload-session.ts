@@ -215,7 +215,7 @@ export async function cancelSession(
   try {
     const response = await askUpload(
       endpoint,
-      { method: 'DELETE', to: location, repeat: 'never', isCleanUp: true },
+      { method: 'DELETE', to: location, repeat: 'never', isUrgent: true },
       { signal, onEvent },
     )
     await response.discard()

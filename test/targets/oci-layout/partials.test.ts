@@ -213,6 +213,24 @@ describe('what was kept of a blob', () => {
     await expectBytes(blobFile(directory, descriptor.digest), bytes)
   })
 
+  it('is not written to if it has another name, which may be that of any file', async () => {
+    const { directory, partial } = await interrupted()
+    const outside = join(directory, 'outside')
+    await writeFile(outside, 'mine')
+    await nodeFs.unlink(partial)
+    await nodeFs.link(outside, partial)
+    await new OciLayout(directory).push(descriptor, source())
+    expect(await readFile(outside, 'utf8')).toBe('mine')
+    await expectBytes(blobFile(directory, descriptor.digest), bytes)
+  })
+
+  it('is left alone where what stands for its lock is too large to be one', async () => {
+    const { directory, partial } = await interrupted()
+    await writeFile(`${partial}.lock`, Buffer.alloc(5000))
+    expect(await new OciLayout(directory).push(descriptor, source())).toBe('copied')
+    await expectBytes(partial, bytes.subarray(0, 2 * mebibyte))
+  })
+
   it('is gone on with on a file system in memory', async () => {
     const { fs } = memfs()
     const first = new OciLayout('/layout', { fs: fs.promises })

@@ -3,8 +3,10 @@ import { contentOf, type Content } from '../../../src/content/content.ts'
 import { Repository } from '../../../src/targets/remote/repository.ts'
 import {
   answerWith,
+  changeHeaders,
   dropConnection,
   forgetBrokenUploads,
+  loseAnswer,
   on,
   resetRequestAfter,
   startFaultyRegistry,
@@ -50,6 +52,20 @@ describe('an upload that breaks', () => {
     expect(methods(registry).filter((method) => method === 'PUT')).toHaveLength(3)
   })
 
+  it('again and again at the same byte, and whose session is then lost, is sent so many times and no more', async () => {
+    const faults = [
+      on(put, resetRequestAfter(9 * mebibyte)),
+      on({ method: 'GET', endpoint: 'upload' }, changeHeaders({ range: `0-${9 * mebibyte - 1}` })),
+      on({ method: 'PATCH', endpoint: 'upload' }, answerWith(404)),
+    ]
+    const registry = await start({ faults })
+    const retry = { attempts: 3, baseMilliseconds: 1, budgetMilliseconds: 20 }
+    await using repository = new Repository(`${registry.host}/a`, { retry })
+    const large = Buffer.alloc(12 * mebibyte)
+    await rejection(repository.push(blob(large), contentOf(large), absent))
+    expect(methods(registry).filter((method) => method === 'PUT')).toHaveLength(2)
+  })
+
   it('when all of it has arrived is only ended once more', async () => {
     const registry = await start({ faults: [on(put, times(1, dropConnection()))] })
     const options = { chunkBytes: mebibyte, retry: { baseMilliseconds: 1 } }
@@ -81,6 +97,19 @@ describe('an upload that breaks', () => {
       expect(taken).toEqual(chunkBytes === Infinity ? [bytes.length] : [mebibyte, mebibyte, mebibyte, 0])
     },
   )
+})
+
+describe('content of unknown digest whose end was not answered', () => {
+  it.each([
+    ['is there', loseAnswer(), ['POST', 'PATCH', 'PUT', 'HEAD', 'DELETE']],
+    ['is ended once more', dropConnection(), ['POST', 'PATCH', 'PUT', 'HEAD', 'PUT']],
+    ['is ended once more', answerWith(503), ['POST', 'PATCH', 'PUT', 'HEAD', 'PUT']],
+  ])('%s', async (_what, fault, expected) => {
+    const registry = await start({ faults: [on(put, times(1, fault))] })
+    await using repository = new Repository(`${registry.host}/a`, { retry: { baseMilliseconds: 1 } })
+    expect(await repository.ingest(contentOf(bytes), descriptor.mediaType)).toEqual(descriptor)
+    expect(methods(registry)).toEqual(expected)
+  })
 })
 
 describe('content of unknown digest that stands still', () => {

@@ -281,17 +281,20 @@ describe('a manifest with a subject', () => {
     ).toEqual(names.map((name) => many.descriptor(name).digest).sort())
   })
 
-  it('is pushed also where old lists cannot be deleted: one warning, and no second attempt', async () => {
-    const store = tagStore(tag, 405)
-    const [repository, server] = await start(store.handler)
-    const events: CopyEvent[] = []
-    for (const name of ['sbom', 'signature']) await push(repository, name, (event) => events.push(event))
-    expect(store.tagged()).toEqual([sbom, signature])
-    expect(events.filter(({ type }) => type === 'warning')).toHaveLength(1)
-    const third = graph({ m1: ['config'], third: { children: ['config'], subject: 'm1' } }).node('third')
-    await repository.push(third.descriptor, contentOf(third.bytes))
-    expect(server.lines.filter((line) => line.startsWith('DELETE'))).toHaveLength(1)
-  })
+  it.each([405, 403])(
+    'is pushed also where deleting old lists is answered with %d: one warning, and no second attempt',
+    async (status) => {
+      const store = tagStore(tag, status)
+      const [repository, server] = await start(store.handler)
+      const events: CopyEvent[] = []
+      for (const name of ['sbom', 'signature']) await push(repository, name, (event) => events.push(event))
+      expect(store.tagged()).toEqual([sbom, signature])
+      expect(events.filter(({ type }) => type === 'warning')).toHaveLength(1)
+      const third = graph({ m1: ['config'], third: { children: ['config'], subject: 'm1' } }).node('third')
+      await repository.push(third.descriptor, contentOf(third.bytes))
+      expect(server.lines.filter((line) => line.startsWith('DELETE'))).toHaveLength(1)
+    },
+  )
 
   it('never costs the subject, where the tag of the list resolves to it', async () => {
     const { bytes, descriptor } = nodes.node('m1')

@@ -114,6 +114,49 @@ describe('a referrer that is listed in a tag', () => {
     expect(server.lines.at(-1)).toBe(`PUT /v2/a/manifests/${tag}`)
   })
 
+  it('is written at once when its list was read, also to a host that has meanwhile asked for fewer requests', async () => {
+    const store = tagStore(tag)
+    const isRead = Promise.withResolvers<void>()
+    const mayGoOn = Promise.withResolvers<void>()
+    const isBusy = Promise.withResolvers<void>()
+    const [repository, server] = await start(
+      async (request, response) => {
+        if (request.url.endsWith('/busy')) return { status: 429, headers: { 'retry-after': '60' } }
+        if (request.method === 'GET') {
+          isRead.resolve()
+          await mayGoOn.promise
+        }
+        return store.handler(request, response)
+      },
+      { attempts: 2 },
+    )
+    const controller = new AbortController()
+    const { signal } = controller
+    const reason = new Error('enough')
+    const pushing = repository.push(sbom, contentOf(nodes.node('sbom').bytes), {
+      existing: 'absent',
+      signal,
+      onEvent(event) {
+        if (event.type === 'request' && event.method === 'PUT' && event.url.endsWith(tag)) {
+          controller.abort(reason)
+        }
+      },
+    })
+    await isRead.promise
+    const asking = repository.resolve('busy', {
+      signal,
+      onEvent: (event) => void (event.type === 'request' && isBusy.resolve()),
+    })
+    const both = Promise.allSettled([pushing, asking])
+    await isBusy.promise
+    mayGoOn.resolve()
+    expect(await both).toEqual([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ])
+    expect(server.lines.at(-1)).toBe(`PUT /v2/a/manifests/${tag}`)
+  })
+
   it('and removed while it is being listed is not in the list in the end', async () => {
     const store = tagStore(tag)
     const controller = new AbortController()

@@ -128,6 +128,16 @@ describe('an upload with a journal that did not come to its end', () => {
     expect(await readdir(place.journal)).toHaveLength(records)
   })
 
+  it('goes on where the registry wants chunks of no least size', async () => {
+    const least = on({ method: 'POST' }, changeHeaders({ 'oci-chunk-min-length': '0' }))
+    const place = await start(on(put, times(1, resetRequestAfter(9 * mebibyte))), least)
+    await rejection(push(place))
+    const count = place.registry.requests.length
+    expect(await push(place)).toBe('copied')
+    expect(seen(place, count)[0]).toBe('GET 0')
+    await expectDone(place)
+  })
+
   it('goes on at the place that the registry named last', async () => {
     let places = 0
     const moved = moveUploads((path) => `${path}/${places++}?_state=a%2Bb=`, { isSingleUse: true })
@@ -263,6 +273,9 @@ describe('a record of an upload', () => {
     ['with a password', ({ host }) => `http://user:secret@${host}/v2/a/blobs/uploads/1`],
     ['in another repository', ({ origin }) => `${origin}/v2/b/blobs/uploads/1`],
     ['out of the repository', ({ origin }) => `${origin}/v2/a/../b/blobs/uploads/1`],
+    ['that of a tag', ({ origin }) => `${origin}/v2/a/manifests/latest`],
+    ['that of a blob', ({ origin }) => `${origin}/v2/a/blobs/${descriptor.digest}`],
+    ['in a repository below', ({ origin }) => `${origin}/v2/a/b/manifests/latest`],
     ['out of it by an encoded slash', ({ origin }) => `${origin}/v2/a/..%2fb/blobs/uploads/1`],
     ['that is no URL', () => 'http://['],
   ])('whose place is %s is removed, and nobody is asked', async (_what, place) => {

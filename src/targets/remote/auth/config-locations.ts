@@ -1,6 +1,6 @@
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { env, platform } from 'node:process'
+import { homeFolder } from '../../home-folder.ts'
 import type { Environment } from './docker-credential.ts'
 
 /** Where credentials are kept. */
@@ -26,7 +26,7 @@ export function configLocations(
 ): readonly [ConfigLocation, ...ConfigLocation[]] {
   const { file, environment = env } = options
   if (file !== undefined) return [{ path: file, isNamed: true }]
-  const home = environment['HOME'] || homedir()
+  const home = homeFolder(environment)
   const { DOCKER_CONFIG: dockerFolder, REGISTRY_AUTH_FILE: authFile } = environment
   const docker = { path: join(dockerFolder || join(home, '.docker'), 'config.json'), isNamed: false }
   if (!authFile) return [docker, ...podmanLocations(home, environment)]

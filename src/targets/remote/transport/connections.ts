@@ -42,7 +42,7 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #named: Agent
-  readonly #learned = new Map<Reach, Agent>()
+  readonly #learned = new Map<Reach, Learned>()
   readonly #registries = new Map<string, Promise<Agent | undefined>>()
   readonly #forwarders = new Map<ProxyServer, Dispatcher>()
   readonly #all = new Set<Dispatcher>()
@@ -58,12 +58,25 @@ export class Connections {
     this.#named = this.#agent(this.#connectNamed(() => this.#usualContext()))
   }
 
-  /** Where a request goes through. Errors: UNREACHABLE for what a server must not lead to; what `tls` throws; UNSUPPORTED as of FindProxy. */
+  /** Where a request goes through. Errors: UNREACHABLE for what a server must not lead to, and when all is closed; what `tls` throws; UNSUPPORTED as of FindProxy. */
   async dispatcher(request: HttpRequest): Promise<Dispatcher> {
+    const found = await this.#find(request)
+    // What was made since then is not among the connections that were ended.
+    this.#closing.signal.throwIfAborted()
+    return found
+  }
+
+  /** Ends all connections, those that are being made too. */
+  async close(): Promise<void> {
+    this.#closing.abort(new UnreachableError('the transport was closed'))
+    await Promise.all([...this.#all].map((dispatcher) => dispatcher.destroy()))
+  }
+
+  async #find(request: HttpRequest): Promise<Dispatcher> {
     const { learnedFrom, url, signal } = request
     const proxy = this.#options.findProxy?.(url)
     const reach = learnedFrom && (this.#reaches.get(learnedFrom.origin) ?? 'public')
-    if (reach !== undefined && proxy === undefined) return this.#guarded(reach)
+    if (reach !== undefined && proxy === undefined) return this.#guarded(reach, url.origin)
     if (reach !== undefined) {
       const refused = await waitFor(this.#refusalOf(url, reach), signal)
       if (refused !== undefined) throw networkFailure(refused, url)
@@ -72,12 +85,6 @@ export class Connections {
     const registry = this.#registryOf(request)
     const own = registry === undefined ? undefined : await waitFor(this.#ofRegistry(registry), signal)
     return own ?? this.#named
-  }
-
-  /** Ends all connections. */
-  async close(): Promise<void> {
-    this.#closing.abort(new UnreachableError('the transport was closed'))
-    await Promise.all([...this.#all].map((dispatcher) => dispatcher.destroy()))
   }
 
   #refusalOf(url: URL, reach: Reach): Promise<Error | undefined> {
@@ -116,14 +123,25 @@ export class Connections {
     return this.#agent(this.#connectNamed(() => context))
   }
 
-  #guarded(reach: Reach): Agent {
+  #guarded(reach: Reach, origin: string): Agent {
     const known = this.#learned.get(reach)
-    if (known !== undefined) return known
+    if (known !== undefined && (known.origins.has(origin) || known.origins.size < maxLearned)) {
+      known.origins.add(origin)
+      return known.agent
+    }
+    if (known !== undefined) this.#retire(known.agent)
     // Each reach has connections of its own: one that was made for a registry at home is none for one abroad.
     const connecting = this.#connecting(() => this.#usualContext())
     const agent = this.#agent(this.#resolving(guarded(connecting, reach)))
-    this.#learned.set(reach, agent)
+    this.#learned.set(reach, { agent, origins: new Set([origin]) })
     return agent
+  }
+
+  /** Ends the connections of an agent when what goes through them has come to its end. */
+  #retire(agent: Agent): void {
+    const forget = (): void => void this.#all.delete(agent)
+    // By then, who was given it just now has made a request.
+    setImmediate(() => void agent.close().then(forget, forget))
   }
 
   #forwarder(proxy: ProxyServer): Dispatcher {
@@ -154,14 +172,14 @@ export class Connections {
 
   #connecting(secureContext: () => SecureContext): ConnectorOptions {
     const { insecure, connectTimeout } = this.#options
-    return { secureContext, insecure, connectTimeout }
+    return { secureContext, insecure, connectTimeout, closed: this.#closing.signal }
   }
 
   #toProxies(): ProxyConnections {
     const { connectTimeout } = this.#options
-    const connect = connector({ secureContext: () => this.#usualContext(), connectTimeout })
-    const { signal } = this.#closing
-    return { connect: connectingToProxy(this.#resolving(connect)), timeout: connectTimeout, closed: signal }
+    const closed = this.#closing.signal
+    const connect = connector({ secureContext: () => this.#usualContext(), connectTimeout, closed })
+    return { connect: connectingToProxy(this.#resolving(connect)), timeout: connectTimeout, closed }
   }
 
   #resolving(connect: Connector): Connector {
@@ -190,6 +208,13 @@ export class Connections {
   }
 }
 
+/** Connections to hosts that servers have named, and so may be any number, are kept to so many of them. */
+interface Learned {
+  readonly agent: Agent
+  readonly origins: Set<string>
+}
+
+const maxLearned = 100
 const maxRefusals = 1000
 
 function urlOf({ protocol, host, hostname }: Parameters<Connector>[0]): URL {

@@ -19,12 +19,12 @@ export function attachHeaders(
     const { access, url } = request
     if (access === undefined || !isSameOrigin(url, registryUrl(access.registry))) return next(request)
     const headers = find(access.registry)
-    return next(headers === undefined ? request : { ...request, customHeaders: checked(headers) })
+    return next(headers === undefined ? request : { ...request, customHeaders: checkedHeaders(headers) })
   }
 }
 
 /** By names in lower case. Throws a RangeError, without any value in it. */
-function checked(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+export function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
   for (const [name, value] of entries) {
     if (!isName.test(name)) throw new RangeError('the name of a header is none')

@@ -120,13 +120,13 @@ function requestEvent({ method, url }: HttpRequest, { status, started }: HttpRes
 }
 
 function traceOf(
-  { url, customHeaders }: HttpRequest,
+  request: HttpRequest,
   sent: Readonly<Record<string, string>>,
   { headers }: UndiciResponse,
 ): Pick<RequestEvent, 'requestHeaders' | 'responseHeaders'> {
   return {
-    requestHeaders: shownRequest(sent, customHeaders),
-    responseHeaders: shownResponse(headers, url),
+    requestHeaders: shownRequest(sent, request.customHeaders),
+    responseHeaders: shownResponse(headers, request.url, sentSecrets(request)),
   }
 }
 

@@ -24,9 +24,16 @@ export function guarded(options: ConnectorOptions, reach: Reach): Connector {
  */
 export async function refusalOf({ hostname }: URL, reach: Reach): Promise<Error | undefined> {
   const host = hostname.replace(/^\[|\]$/g, '')
-  const found = await lookUp(host, { all: true }).catch(() => [])
+  const found = loopbackName.test(host) ? [{ address: '127.0.0.1' }] : await addressesOf(host)
   const refused = found.find(({ address }) => !mayLeadTo(reach, address))
   return refused && refusal(refused.address)
+}
+
+/** RFC 6761, 6.3: all such names are this machine, and a proxy may know that although we do not. */
+const loopbackName = /(?:^|\.)localhost\.?$/
+
+function addressesOf(host: string): Promise<readonly { readonly address: string }[]> {
+  return lookUp(host, { all: true }).catch(() => [])
 }
 
 function checkedLookup(reach: Reach): LookupFunction {

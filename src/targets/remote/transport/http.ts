@@ -35,8 +35,8 @@ export interface HttpRequest extends SignalOptions {
    * none. One that streams its body is never made again. @default 'any'
    */
   readonly repeat?: 'any' | 'except-500' | 'never' | undefined
-  /** It ends what nobody wants any more, and does not wait while the host wants fewer requests. @default false */
-  readonly isCleanUp?: boolean | undefined
+  /** It does not wait while the host wants fewer requests: it ends what nobody wants any more, or would come too late. @default false */
+  readonly isUrgent?: boolean | undefined
 }
 
 /**

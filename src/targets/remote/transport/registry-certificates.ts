@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { env } from 'node:process'
+import { homeFolder } from '../../home-folder.ts'
 import { AuthError, InvalidReferenceError } from '../../../errors.ts'
 import { isRegistry } from '../../../content/reference.ts'
 import { isFileError, readSmallFile } from '../../read-file.ts'
@@ -44,7 +44,7 @@ export function registryCertificates(options: RegistryCertificatesOptions = {}):
 const maxFileBytes = 1024 * 1024
 
 function usualDirectories(): readonly string[] {
-  const home = env['XDG_CONFIG_HOME'] || join(env['HOME'] || homedir(), '.config')
+  const home = env['XDG_CONFIG_HOME'] || join(homeFolder(env), '.config')
   return [join(home, 'containers', 'certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d']
 }
 

@@ -13,6 +13,7 @@ import {
 import type { HttpResponse } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter } from './retry-after.ts'
+import { repeatsSecret } from './secrets.ts'
 
 /**
  * Fails unless the status is one of these; the body is left for the caller only if it is.
@@ -59,7 +60,8 @@ export function errorByStatus(cause: ResponseError, what: string): OciError {
 
 /**
  * A ResponseError, whatever the status is. Reads the body: the errors of the specification if it is that, else nothing
- * of it. Of an error that repeats a secret which was sent there is only the code, as of all with `codesOnly`.
+ * of it. Of an error whose message repeats a secret which was sent there is only the code, as of all with `codesOnly`; one
+ * whose code repeats it is left out.
  */
 export async function responseError(
   response: HttpResponse,
@@ -70,17 +72,16 @@ export async function responseError(
   const url = redactUrl(response.url)
   const told = await registryErrors(response)
   const secrets = response.secrets?.() ?? []
-  const errors = told.flatMap((error) => (codesOnly || repeats(error, secrets) ? codeAlone(error) : [error]))
+  const errors = told.flatMap((error) => {
+    // A proxy that says what it did not like about a request may say all of it.
+    if (repeatsSecret(error.code, secrets)) return []
+    return codesOnly || repeatsSecret(error.message, secrets) ? codeAlone(error) : [error]
+  })
   const detail = summary(errors)
   const meaning = STATUS_CODES[status] === undefined ? '' : ` ${STATUS_CODES[status]}`
   const message = `${what}: ${method} ${url} was answered with ${status}${meaning}${detail && `: ${detail}`}`
   const retryAfterMilliseconds = parseRetryAfter(response.header('retry-after'), Date.now())
   return new ResponseError(message, { method, url, status, errors, retryAfterMilliseconds })
-}
-
-/** A proxy that says what it did not like about a request may say all of it. */
-function repeats({ code, message }: RegistryErrorDetail, secrets: readonly string[]): boolean {
-  return secrets.some((secret) => code.includes(secret) || message.includes(secret))
 }
 
 function codeAlone({ code }: RegistryErrorDetail): readonly RegistryErrorDetail[] {

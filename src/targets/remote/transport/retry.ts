@@ -59,7 +59,7 @@ async function attempt(
   request: HttpRequest,
   { gate, attempts, policy }: AttemptSetting,
 ): Promise<Outcome> {
-  const passage = request.isCleanUp === true ? 'open' : await passGate(request, { gate, attempts, policy })
+  const passage = request.isUrgent === true ? 'open' : await passGate(request, { gate, attempts, policy })
   try {
     const outcome = await outcomeOf(next, request)
     const { response, failure } = outcome

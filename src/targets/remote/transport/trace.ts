@@ -1,5 +1,6 @@
 import { parseChallenges, type Challenge } from '../auth/challenge.ts'
 import { redactUrl } from './redact.ts'
+import { repeatsSecret } from './secrets.ts'
 
 /** Headers as a transport has them: names in lower case. */
 export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -27,16 +28,20 @@ export function shownRequest(
   })
 }
 
-/** The headers of a response from this URL. */
-export function shownResponse(headers: RawHeaders, url: URL): ShownHeaders {
+/** The headers of a response from this URL; one that repeats a secret which was sent is masked. */
+export function shownResponse(headers: RawHeaders, url: URL, secrets: readonly string[] = []): ShownHeaders {
   return mapHeaders(headers, (name, values) => {
-    if (harmlessResponse.test(name)) return values.join(', ')
-    if (name === 'location' || name === 'referer')
-      return values.map((value) => shownUrl(value, url)).join(', ')
-    if (name === 'link') return values.flatMap((value) => shownLinks(value, url)).join(', ') || masked
-    if (name === 'www-authenticate') return parseChallenges(values).map(shownChallenge).join(', ') || masked
-    return masked
+    const shown = shownValues(name, values, url)
+    return shown === '' || repeatsSecret(shown, secrets) ? masked : shown
   })
+}
+
+function shownValues(name: string, values: readonly string[], url: URL): string {
+  if (harmlessResponse.test(name)) return values.join(', ')
+  if (name === 'location' || name === 'referer') return values.map((value) => shownUrl(value, url)).join(', ')
+  if (name === 'link') return values.flatMap((value) => shownLinks(value, url)).join(', ')
+  if (name === 'www-authenticate') return parseChallenges(values).map(shownChallenge).join(', ')
+  return masked
 }
 
 /** With entries, since a name may be `__proto__`. */

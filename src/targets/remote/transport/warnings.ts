@@ -1,5 +1,6 @@
 import type { HttpResponse, Send } from './http.ts'
 import { isSameOrigin } from './origin.ts'
+import { repeatsSecret } from './secrets.ts'
 
 /** So many different ones are told and remembered, so that no server fills our memory or the user's terminal. */
 const maxWarnings = 100
@@ -9,7 +10,7 @@ const maxShown = 500
 
 /**
  * Tells what a registry warns of in the headers of its answers (distribution-spec, "Warnings"), each text once. What
- * comes from another origin is not heard.
+ * comes from another origin is not heard, nor what repeats a secret that the registry was sent.
  */
 export function tellWarnings(next: Send, registryUrl: (registry: string) => URL): Send {
   const told = new Set<string>()
@@ -19,7 +20,9 @@ export function tellWarnings(next: Send, registryUrl: (registry: string) => URL)
     const headers = response.headers('warning')
     if (headers.length === 0 || access === undefined || onEvent === undefined) return response
     if (!isSameOrigin(response.url, registryUrl(access.registry))) return response
+    const secrets = response.secrets?.() ?? []
     for (const text of parseWarnings(headers)) {
+      if (repeatsSecret(text, secrets)) continue
       const key = `${access.registry} ${text}`
       if (told.has(key) || told.size >= maxWarnings) continue
       told.add(key)

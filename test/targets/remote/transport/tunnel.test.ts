@@ -250,6 +250,8 @@ describe('a host that only a server has named', () => {
     '127.1',
     '2130706433',
     'localhost',
+    'metadata.localhost',
+    'metadata.localhost.',
     '169.254.169.254',
     '[::ffff:10.0.0.1]',
     '10.0.0.1',
