@@ -158,7 +158,8 @@ async function place(kind: Kind): Promise<Target> {
     return new OciLayout(folder.path)
   }
   const registry = await startFaultyRegistry(kind === 'registry' ? {} : { profile: distribution() })
-  const repository = new Repository(`${registry.host}/test/content`)
+  // Who writes a list of referrers waits to see that it stays: two hundred times, where they are pushed one by one.
+  const repository = new Repository(`${registry.host}/test/content`, { retry: { baseMilliseconds: 1 } })
   closers.push(
     () => registry.close(),
     () => repository.close(),
