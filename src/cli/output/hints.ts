@@ -65,11 +65,13 @@ function codeHint(code: ErrorCode, error: unknown, party: Party | undefined): st
       return manifestHint(party)
     case 'INVALID_LAYOUT':
       return 'check the folder: an OCI image layout has the files oci-layout and index.json, and a folder blobs'
+    case 'INVALID_LAYER':
+      return `the layer is damaged at ${party?.name ?? 'its place'}: copy it unchanged, or have it made again there`
     case 'SIZE_MISMATCH':
     case 'DIGEST_MISMATCH':
       return `the content is damaged at ${party?.name ?? 'its place'} or on its way: run it again; if that does not help, restore it there`
     case 'SIZE_EXCEEDS_LIMIT':
-      return 'this is larger than any real manifest: check what the reference names'
+      return 'this is larger than any real content: check what the reference names'
     case 'LOCKED':
       return 'wait for the other process to end, or end it, then run the same command again'
     case 'UNSUPPORTED':
