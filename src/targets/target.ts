@@ -61,8 +61,6 @@ export type PushOutcome = 'copied' | 'mounted' | 'existed'
 
 /** A push that is only planned. */
 export interface PlanPushOptions extends PushOptions {
-  /** Those of a manifest, verified. */
-  readonly bytes?: Uint8Array | undefined
   /** The tag, where `pushReference` would be called. */
   readonly reference?: string | undefined
 }
@@ -70,16 +68,21 @@ export interface PlanPushOptions extends PushOptions {
 /** What a push would do. */
 export interface PlannedPush {
   readonly outcome: PushOutcome
-  /** So many bytes of the content would be read. */
-  readonly bytes: number
   /** HTTP exchanges, if mounts and uploads in one request succeed, without authentication and repetitions. */
   readonly requests: number
   /** Why there may be more or fewer requests, for people. */
   readonly uncertainty?: string | undefined
 }
 
-/** Says what one push of a copy would do, after those that it was asked about before. It may ask, and writes nothing. */
-export type PushPlanner = (descriptor: Descriptor, options: PlanPushOptions) => Promise<PlannedPush>
+/**
+ * Says what one push of a copy would do, after those that it was asked about before. It may ask, and writes nothing. It
+ * reads the content of a manifest where the push would, and never that of a blob.
+ */
+export type PushPlanner = (
+  descriptor: Descriptor,
+  content: Content,
+  options: PlanPushOptions,
+) => Promise<PlannedPush>
 
 /** Something that content can be read from. Its optional methods are abilities that only some targets have. */
 export interface Source {

@@ -1,4 +1,4 @@
-import { contentOf } from '../../content/content.ts'
+import type { Content } from '../../content/content.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { SignalOptions } from '../../events.ts'
@@ -33,15 +33,34 @@ export interface PlanOptions extends PlanPushOptions {
   readonly candidates: readonly MountCandidate[]
 }
 
-/** What `pushBlob`, `pushManifest` or `pushManifestByTag` would do. Errors as of the questions that they ask. */
+/** What `pushBlob`, `pushManifest` or `pushManifestByTag` would do. Errors: as of theirs, before they write. */
 export async function planPush(
   plan: PushPlan,
   descriptor: Descriptor,
+  content: Content,
   options: PlanOptions,
 ): Promise<PlannedPush> {
-  return plan.endpoint.manifestTypes.isManifest(descriptor.mediaType)
-    ? planManifest(plan, descriptor, options)
-    : planBlob(plan.endpoint, descriptor, options)
+  const { endpoint } = plan
+  const isManifest = endpoint.manifestTypes.isManifest(descriptor.mediaType)
+  if (!isManifest) return planBlob(endpoint, descriptor, options)
+  const { existing = 'unknown', reference } = options
+  const isAsked = reference === undefined && existing === 'unknown'
+  const isThere = isAsked && (await manifestExists(endpoint, descriptor, options))
+  const asked = Number(isAsked)
+  if (isThere && isKept(plan)) return { outcome: 'existed', requests: asked }
+  const { facts } = await readManifest(endpoint, descriptor, content)
+  const outcome = isThere ? 'existed' : 'copied'
+  const written = Number(!isThere)
+  if (facts.subject === undefined || isKept(plan)) return { outcome, requests: asked + written }
+  const list = await planList(plan, facts.subject, options)
+  // The tag comes after the list, in a request of its own.
+  const tagged = Number(reference !== undefined)
+  return { outcome, ...list, requests: asked + written + list.requests + tagged }
+}
+
+/** Whether it will be known by then that the registry keeps lists of referrers itself. */
+function isKept({ endpoint, isModeFound }: PushPlan): boolean {
+  return isModeFound || knownMode(endpoint) === 'api'
 }
 
 async function planBlob(
@@ -51,13 +70,10 @@ async function planBlob(
 ): Promise<PlannedPush> {
   const { refusedMounts } = endpoint.state
   const isMountable = candidates.some(({ repository }) => !refusedMounts.has(repository))
-  if (existing !== 'replace' && isMountable) return { outcome: 'mounted', bytes: 0, requests: 1 }
+  if (existing !== 'replace' && isMountable) return { outcome: 'mounted', requests: 1 }
   const isAsked = existing === 'unknown'
-  if (isAsked && (await blobExists(endpoint, descriptor, options))) {
-    return { outcome: 'existed', bytes: 0, requests: 1 }
-  }
-  const requests = Number(isAsked) + uploadRequests(endpoint, descriptor)
-  return { outcome: 'copied', bytes: descriptor.size, requests }
+  if (isAsked && (await blobExists(endpoint, descriptor, options))) return { outcome: 'existed', requests: 1 }
+  return { outcome: 'copied', requests: Number(isAsked) + uploadRequests(endpoint, descriptor) }
 }
 
 function uploadRequests(endpoint: Endpoint, { size }: Descriptor): number {
@@ -65,36 +81,6 @@ function uploadRequests(endpoint: Endpoint, { size }: Descriptor): number {
   if (isWhole && size <= endpoint.singlePostBytes && endpoint.traits.takesSinglePost) return 1
   const chunks = isWhole ? 0 : Math.ceil(size / maxChunkBytes(endpoint, { location: undefined }))
   return 1 + chunks + 1
-}
-
-async function planManifest(
-  plan: PushPlan,
-  descriptor: Descriptor,
-  options: PlanOptions,
-): Promise<PlannedPush> {
-  const { endpoint } = plan
-  const { existing = 'unknown', bytes = new Uint8Array(), reference } = options
-  const isTagged = reference !== undefined
-  const isAsked = !isTagged && existing === 'unknown'
-  const isThere = isAsked && (await manifestExists(endpoint, descriptor, options))
-  const { subject } = (await readManifest(endpoint, descriptor, contentOf(bytes))).facts
-  const isKept = knownMode(endpoint) === 'api' || plan.isModeFound
-  if (subject === undefined || isKept) {
-    const isRead = !isThere || !isKept
-    return {
-      outcome: isThere ? 'existed' : 'copied',
-      bytes: isRead ? descriptor.size : 0,
-      requests: isThere ? 1 : Number(isAsked) + 1,
-    }
-  }
-  const listed = await planList(plan, subject, options)
-  const written = Number(!isThere) + Number(isTagged)
-  return {
-    outcome: isThere ? 'existed' : 'copied',
-    bytes: descriptor.size,
-    requests: Number(isAsked) + written + listed.requests,
-    uncertainty: listed.uncertainty,
-  }
 }
 
 /** What listing a referrer costs besides, while nobody knows that the registry does it. */
@@ -105,14 +91,14 @@ async function planList(
 ): Promise<Pick<PlannedPush, 'requests' | 'uncertainty'>> {
   const { asked, lists } = plan
   const mode = await findReferrersMode(asked, subject, options)
-  if (mode !== 'tag-schema') {
-    plan.isModeFound = true
-    const uncertainty = `how ${nameOf(asked)} keeps referrers shows when it is there`
-    return { requests: 1, ...(mode === undefined && { uncertainty }) }
+  if (mode === 'tag-schema') {
+    const isNew = !lists.has(subject.digest)
+    lists.add(subject.digest)
+    const uncertainty = `${nameOf(asked)} lists referrers in tags: how often a list is written depends on who else writes`
+    // Read, written, and read again.
+    return { requests: isNew ? 3 : 0, uncertainty }
   }
-  const isNew = !lists.has(subject.digest)
-  lists.add(subject.digest)
-  const uncertainty = `${nameOf(asked)} keeps referrers in tags: how often a list is written depends on who else writes`
-  // Read, written, and read again.
-  return { requests: isNew ? 3 : 0, uncertainty }
+  plan.isModeFound = true
+  if (mode === 'api') return { requests: 1 }
+  return { requests: 1, uncertainty: `how ${nameOf(asked)} lists referrers shows when it is there` }
 }

@@ -186,8 +186,8 @@ export class Repository implements Target {
 
   planPushes(): PushPlanner {
     const plan = newPushPlan(this.#endpoint)
-    return (descriptor, options) =>
-      planPush(plan, descriptor, { ...options, candidates: this.#mountCandidates(options) })
+    return (descriptor, content, options) =>
+      planPush(plan, descriptor, content, { ...options, candidates: this.#mountCandidates(options) })
   }
 
   canTag(mediaType: string): boolean {
