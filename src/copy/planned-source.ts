@@ -52,16 +52,23 @@ export class PlannedSource implements Source {
     return this.inner.exists(descriptor, this.#book.counted('source', descriptor, options))
   }
 
-  /** Content that fails with `refusal` when it is read. */
+  /** What would be streamed: it fails with `refusal` when it is read. */
   fetch({ digest }: Descriptor): Content {
     this.#unread.add(digest)
     return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(this.refusal) }) }
   }
 
-  /** A document, which is read. */
+  /** A document: it may be read. */
   document(descriptor: Descriptor, options: SignalOptions): Content {
-    this.#unread.delete(descriptor.digest)
-    return this.inner.fetch(descriptor, this.#book.counted('source', descriptor, options))
+    const { digest } = descriptor
+    this.#unread.add(digest)
+    const content = this.inner.fetch(descriptor, this.#book.counted('source', descriptor, options))
+    return {
+      [Symbol.asyncIterator]: () => {
+        this.#unread.delete(digest)
+        return content[Symbol.asyncIterator]()
+      },
+    }
   }
 
   /** What the copy would have to ask for to have the content: nothing for what is in memory by then. */

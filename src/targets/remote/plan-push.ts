@@ -18,6 +18,8 @@ export interface PushPlan {
   readonly asked: Endpoint
   /** Subjects whose lists in tags would be written. */
   readonly lists: Set<Digest>
+  /** How referrers are kept, asked once. */
+  mode?: Promise<Endpoint['referrers']>
   /** A push before will have found out how referrers are kept. */
   isModeFound: boolean
 }
@@ -90,7 +92,8 @@ async function planList(
   options: SignalOptions,
 ): Promise<Pick<PlannedPush, 'requests' | 'uncertainty'>> {
   const { asked, lists } = plan
-  const mode = await findReferrersMode(asked, subject, options)
+  plan.mode ??= findReferrersMode(asked, subject, options)
+  const mode = await plan.mode
   if (mode === 'tag-schema') {
     const isNew = !lists.has(subject.digest)
     lists.add(subject.digest)
@@ -98,7 +101,8 @@ async function planList(
     // Read, written, and read again.
     return { requests: isNew ? 3 : 0, uncertainty }
   }
+  const requests = Number(!plan.isModeFound)
   plan.isModeFound = true
-  if (mode === 'api') return { requests: 1 }
-  return { requests: 1, uncertainty: `how ${nameOf(asked)} lists referrers shows when it is there` }
+  if (mode === 'api') return { requests }
+  return { requests, uncertainty: `how ${nameOf(asked)} lists referrers shows when it is there` }
 }
