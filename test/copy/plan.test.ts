@@ -11,7 +11,7 @@ import { serve } from '../../src/server/serve.ts'
 import { memoryStore } from '../../src/server/store.ts'
 import { Repository } from '../../src/targets/remote/repository.ts'
 import type { Destination, Source, Target } from '../../src/targets/target.ts'
-import { ownTypes, type TestGraph } from '../support/graph.ts'
+import { graph, ownTypes, type TestGraph } from '../support/graph.ts'
 import { makePlace, placeKinds, type Place, type PlaceKind } from '../support/places.ts'
 import { families, shapes } from '../support/shapes.ts'
 
@@ -147,4 +147,16 @@ describe('a plan within one registry is what the copy then does', () => {
     expect(plan.totals.nodes.mount).toBeGreaterThan(0)
     await expectExact(source, destination, { destinationReference: 'v2' })
   })
+})
+
+it('a config that was read to choose a platform is counted once', async () => {
+  const drawing = graph({
+    image: ['config', 'layer'],
+    config: { bytes: Buffer.from('{"os":"linux","architecture":"amd64"}') },
+  })
+  const [source, destination] = [await make('registry'), await make('registry')]
+  await fill(source, drawing, 'image')
+  const plan = await expectExact(source, destination, { platform: { os: 'linux', architecture: 'amd64' } })
+  // The manifest, the config, the layer.
+  expect(plan.totals.requests.source).toBe(3)
 })

@@ -3,7 +3,7 @@ import { nodeKey } from '../../src/content/descriptor.ts'
 import { mediaTypes } from '../../src/content/media-types.ts'
 import { copy } from '../../src/copy/copy.ts'
 import type { ExtendedCopyOptions } from '../../src/copy/extended-options.ts'
-import { createModifierMemory } from '../../src/copy/modifiers/modifier-memory.ts'
+import type { ModifierMemory } from '../../src/copy/modifiers/modifier-memory.ts'
 import { addLayer } from '../../src/copy/modifiers/layers/add-layer.ts'
 import { recompressLayers } from '../../src/copy/modifiers/layers/recompress-layers.ts'
 import type { Modifier } from '../../src/copy/modifiers/modifier.ts'
@@ -108,7 +108,11 @@ describe('A plan', () => {
   })
 
   it('says of what a modifier makes of a blob that it is not known, and remembers nothing of it', async () => {
-    const memory = createModifierMemory()
+    const set: string[] = []
+    const memory: ModifierMemory = {
+      get: () => Promise.resolve(undefined),
+      set: (key) => Promise.resolve(void set.push(key)),
+    }
     const options = {
       modifiers: [recompressLayers({ to: 'gzip' })],
       modifierMemory: memory,
@@ -122,6 +126,7 @@ describe('A plan', () => {
     const source = await sealed(image, 'image')
     source.isOpen = true
     const plan = await planCopy(source, 'v1', new MemoryTarget(), options)
+    expect(set).toEqual([])
     const actions = Object.fromEntries(plan.nodes.map((node) => [node.mediaType, node]))
     expect(actions[mediaTypes.ociLayer]).toMatchObject({ action: 'rewrite', reason: 'modified' })
     expect(actions[mediaTypes.ociLayer]).not.toHaveProperty('bytes')
