@@ -75,6 +75,21 @@ export type {
   ExtendedCopyOptions,
   ExtendedCopyResult,
 } from './copy/extended-options.ts'
+export { planCopy, planCopyGraph, planExtendedCopy, planExtendedCopyGraph } from './copy/plan.ts'
+export type { SideRequests } from './copy/plan-book.ts'
+export type {
+  Plan,
+  PlannedAction,
+  PlannedImage,
+  PlannedNode,
+  PlannedOperation,
+  PlannedReason,
+  PlanTotals,
+} from './copy/plan-types.ts'
+export type { PushReason } from './copy/planned-destination.ts'
+export { runPlan } from './copy/run-plan.ts'
+export { parsePlan, serializePlan } from './copy/saved-plan.ts'
+export type { PlanNames } from './copy/saved-plan.ts'
 
 export { selectPlatform } from './copy/select-platform.ts'
 export type { CachedSourceOptions } from './copy/cached-source.ts'
@@ -93,9 +108,12 @@ export type {
   Destination,
   FetchedManifest,
   FetchReferenceOptions,
+  PlannedPush,
+  PlanPushOptions,
   Predecessor,
   PushOptions,
   PushOutcome,
+  PushPlanner,
   ReferrersOptions,
   Source,
   TagsOptions,

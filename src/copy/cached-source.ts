@@ -6,6 +6,7 @@ import type { ManifestFacts } from '../content/manifest.ts'
 import { defaultMaxMetadataBytes, embeddedData, readAll, verify } from '../content/verify.ts'
 import type { SignalOptions } from '../events.ts'
 import type { Source } from '../targets/target.ts'
+import { PlannedSource } from './planned-source.ts'
 
 /** Manifests stay in memory up to this sum; beyond it the oldest are forgotten, and read again when they are needed. */
 const budgetBytes = 64 * 1024 * 1024
@@ -55,7 +56,7 @@ export class CachedSource implements Source {
     const known =
       this.#made.get(digest) ?? this.#bytes.get(digest) ?? embeddedData(descriptor) ?? wellKnown(descriptor)
     if (known !== undefined) return verify(contentOf(known), descriptor)
-    if (signal === undefined) return this.#inner.fetch(descriptor, this.#options)
+    if (signal === undefined) return this.#document(descriptor)
     const signals = [signal, ...(this.#options.signal === undefined ? [] : [this.#options.signal])]
     return this.#inner.fetch(descriptor, { ...this.#options, signal: AbortSignal.any(signals) })
   }
@@ -70,6 +71,13 @@ export class CachedSource implements Source {
   /** What a manifest of verified bytes says. Errors: INVALID_MANIFEST, SIZE_EXCEEDS_LIMIT. */
   parse(descriptor: Descriptor, bytes: Uint8Array): ManifestFacts {
     return this.manifestTypes.read(descriptor, bytes, { maxBytes: this.#maxMetadataBytes })
+  }
+
+  /** A plan reads documents, and of blobs that are streamed nothing. */
+  #document(descriptor: Descriptor): Content {
+    return this.#inner instanceof PlannedSource
+      ? this.#inner.document(descriptor, this.#options)
+      : this.#inner.fetch(descriptor, this.#options)
   }
 
   /** Keeps the bytes of something that only this copy knows, to its end. */

@@ -59,12 +59,39 @@ export interface PushOptions extends SignalOptions {
 /** How content came to be at the target. */
 export type PushOutcome = 'copied' | 'mounted' | 'existed'
 
+/** A push that is only planned. */
+export interface PlanPushOptions extends PushOptions {
+  /** The tag, where `pushReference` would be called. */
+  readonly reference?: string | undefined
+}
+
+/** What a push would do. */
+export interface PlannedPush {
+  readonly outcome: PushOutcome
+  /** HTTP exchanges, if mounts and uploads in one request succeed, without authentication and repetitions. */
+  readonly requests: number
+  /** Why there may be more or fewer requests, for people. */
+  readonly uncertainty?: string | undefined
+}
+
+/**
+ * Says what one push of a copy would do, after those that it was asked about before. It may ask, and writes nothing. It
+ * reads the content of a manifest where the push would, and never that of a blob.
+ */
+export type PushPlanner = (
+  descriptor: Descriptor,
+  content: Content,
+  options: PlanPushOptions,
+) => Promise<PlannedPush>
+
 /** Something that content can be read from. Its optional methods are abilities that only some targets have. */
 export interface Source {
   /** The manifest media types that this target knows. @default the standard ones */
   readonly manifestTypes?: ManifestTypes
   /** Each manifest that is read counts against a limit, and `resolve` does not: a copy then reads only what it must. @default false */
   readonly countsPulls?: boolean
+  /** Each read is a request. @default false */
+  readonly isRemote?: boolean
   /**
    * The descriptor of a tag or a digest; a digest of a blob too.
    * Errors: NOT_FOUND, INVALID_REFERENCE.
@@ -122,12 +149,15 @@ export interface Destination {
   ingest?(content: Content, mediaType: string, options?: SignalOptions): Promise<Descriptor>
   /** True if blobs of this source are likely to be mounted by `push`, so that asking `exists` first would waste a request. */
   canMount?(source: Source): boolean
+  /** Begins the plan of a copy to here. Without it, requests of pushes are not known. */
+  planPushes?(): PushPlanner
   /** False if `tag` would refuse a node of this media type. Without it, every node can be tagged. */
   canTag?(mediaType: string): boolean
 }
 
 /** A store that can be read and written. */
 export interface Target extends Source, Destination {
+  readonly isRemote?: boolean
   resolve(reference: string, options?: SignalOptions): Promise<Descriptor>
   fetch(descriptor: Descriptor, options?: SignalOptions): Content
   /** Removes a tag and leaves the content. Errors: NOT_FOUND, INVALID_REFERENCE, UNSUPPORTED. */

@@ -72,8 +72,8 @@ interface ReadManifest {
   readonly facts: ManifestFacts
 }
 
-/** The bytes within the limit, verified, and readable as what they say they are: nothing else is shown to others. */
-async function readManifest(
+/** The bytes of a manifest within the limit, verified, and readable as what they say they are: nothing else is shown to others. */
+export async function readManifest(
   { manifestTypes, maxMetadataBytes }: Endpoint,
   descriptor: Descriptor,
   content: Content,
@@ -89,7 +89,7 @@ async function listAsReferrer(
   options: SignalOptions,
 ): Promise<void> {
   const { subject } = facts
-  if (subject === undefined || !(await isListOurs(endpoint, subject, answer, options))) return
+  if (subject === undefined || !(await isListOursOnce(endpoint, subject, answer, options))) return
   await addToList(endpoint, subject, referrerDescriptor(descriptor, facts), options)
 }
 
@@ -128,6 +128,22 @@ async function findUnlisted(
     options.onEvent?.({ type: 'warning', message })
     return undefined
   }
+}
+
+/** Of many that are pushed at once, the first asks for all. */
+async function isListOursOnce(
+  endpoint: Endpoint,
+  subject: Descriptor,
+  answer: Pick<PutAnswer, 'keepsReferrers'>,
+  options: SignalOptions,
+): Promise<boolean> {
+  let isOurs = false
+  const ask = async (): Promise<void> => {
+    isOurs = await isListOurs(endpoint, subject, answer, options)
+  }
+  if (knownMode(endpoint) !== undefined) await ask()
+  else await endpoint.transport.updates.take(`referrers of ${nameOf(endpoint)}`, ask, options.signal)
+  return isOurs
 }
 
 /** Some registries send the header and have no API, so that it is believed only together with the API. */

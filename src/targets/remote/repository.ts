@@ -12,6 +12,7 @@ import type {
   Predecessor,
   PushOptions,
   PushOutcome,
+  PushPlanner,
   ReferrersOptions,
   Source,
   TagsOptions,
@@ -22,6 +23,7 @@ import { blobExists } from './blobs.ts'
 import type { Endpoint, ReferrersMode } from './endpoint.ts'
 import { ingestBlob } from './ingest.ts'
 import { fetchManifest, fetchReference, manifestExists, resolve } from './manifests.ts'
+import { newPushPlan, planPush } from './plan-push.ts'
 import { pushManifest, pushManifestByTag, removeManifest } from './push-manifest.ts'
 import { listReferrers } from './referrers.ts'
 import { removeAt } from './removal.ts'
@@ -180,6 +182,12 @@ export class Repository implements Target {
       this.#isSibling(source) &&
       !this.#endpoint.state.refusedMounts.has(source.repository)
     )
+  }
+
+  planPushes(): PushPlanner {
+    const plan = newPushPlan(this.#endpoint)
+    return (descriptor, content, options) =>
+      planPush(plan, descriptor, content, { ...options, candidates: this.#mountCandidates(options) })
   }
 
   canTag(mediaType: string): boolean {
