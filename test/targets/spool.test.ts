@@ -122,31 +122,31 @@ describe('Spooled content', () => {
   })
 })
 
+interface Failing {
+  readonly content?: Content
+  readonly room?: number
+  readonly refusal?: string
+  readonly error: object
+}
+
 describe('A spool file is closed, and its folder empty', () => {
-  it.each<[string, Content, number, () => Promise<void>, object]>([
-    [
-      'the content fails',
-      {
-        async *[Symbol.asyncIterator]() {
-          yield bytes
-          throw new Error('line cut')
-        },
-      },
-      Infinity,
-      async () => {},
-      { message: 'line cut' },
-    ],
-    ['the disk is full', contentOf(bytes), 3_000_000, async () => {}, { code: 'ENOSPC' }],
-    [
-      'it cannot be used',
-      contentOf(bytes),
-      Infinity,
-      () => Promise.reject(new Error('refused')),
-      { message: 'refused' },
-    ],
-  ])('when %s', async (_, content, room, use, error) => {
+  const failing: Content = {
+    async *[Symbol.asyncIterator]() {
+      yield bytes
+      throw new Error('line cut')
+    },
+  }
+
+  it.each([
+    ['the content fails', { content: failing, error: { message: 'line cut' } }],
+    ['the disk is full', { room: 3_000_000, error: { code: 'ENOSPC' } }],
+    ['it is refused', { refusal: 'no', error: { message: 'no' } }],
+  ])('when %s', async (_, { content = contentOf(bytes), room, refusal, error }: Failing) => {
     await using folder = await newFolder()
     const { fs, calls } = recorded({ open, unlink }, room)
+    const use = async (): Promise<void> => {
+      if (refusal !== undefined) throw new Error(refusal)
+    }
     const spooling = withSpooled(content, mediaType, use, { directory: folder.path, fs })
     await expect(spooling).rejects.toMatchObject(error)
     expect(calls).toEqual(['open', 'unlink', 'close'])
