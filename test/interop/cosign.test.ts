@@ -124,9 +124,11 @@ for (const kind of kinds) {
           modifiers: [setAnnotations({ team: 'web' }, { on })],
           invalidated: disposition,
         })
-        const named = invalidated.map((one) => [one.descriptor.digest, one.subject.digest, one.disposition])
-        const expected = all.map((digest, at) => [signatures[at], digest, disposition]).slice(0, invalid)
-        expect(named.toSorted()).toEqual(expected.toSorted())
+        const named = invalidated.map(
+          (one) => `${one.descriptor.digest} of ${one.subject.digest}: ${one.disposition}`,
+        )
+        const expected = all.map((digest, at) => `${signatures[at]} of ${digest}: ${disposition}`)
+        expect(named.toSorted()).toEqual(expected.slice(0, invalid).toSorted())
         expect(await isSigned(style, `${name}@${made.digest}`)).toBe(false)
         const found = await Promise.all(all.map((digest) => isSigned(style, `${name}@${digest}`)))
         expect(found, `${on} ${disposition}`).toEqual(valid)
