@@ -40,17 +40,21 @@ describe('A descriptor in a folder', () => {
     expect((await stat(join(path, name))).mode & 0o777).toBe(0o600)
   })
 
-  it.each(['../escaped', '/etc/passwd', '..', '', 'a\0b', `${'long'.repeat(1000)}`, '__proto__'])(
-    'stays in its folder, whatever its key: %j',
-    async (key) => {
-      await using folder = await newFolder()
-      const path = join(folder.path, 'memory')
-      await writeDescriptorFile(path, key, made)
-      expect(await readDescriptorFile(path, key)).toEqual(made)
-      expect(await readdir(folder.path)).toEqual(['memory'])
-      expect(await readdir(path)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)])
-    },
-  )
+  it.each([
+    ['a path upwards', '../escaped'],
+    ['an absolute path', '/etc/passwd'],
+    ['the folder above', '..'],
+    ['nothing', ''],
+    ['a zero byte', 'a\0b'],
+    ['more than a name can have', 'long'.repeat(1000)],
+  ])('stays in its folder, whatever its key: %s', async (_, key) => {
+    await using folder = await newFolder()
+    const path = join(folder.path, 'memory')
+    await writeDescriptorFile(path, key, made)
+    expect(await readDescriptorFile(path, key)).toEqual(made)
+    expect(await readdir(folder.path)).toEqual(['memory'])
+    expect(await readdir(path)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)])
+  })
 
   it.each([
     ['nothing', ''],

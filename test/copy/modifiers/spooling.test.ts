@@ -86,6 +86,21 @@ describe('A destination that takes only content whose digest is known', () => {
     expect(await Array.fromAsync(memory.tags())).toEqual([])
   })
 
+  it('keeps nothing of a copy that is aborted while a layer is pushed', async () => {
+    await using folder = await newFolder()
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const memory = new MemoryTarget()
+    const destination = new RecordingDestination(memory)
+    destination.beforePush = ({ mediaType }) => {
+      if (mediaType === mediaTypes.ociLayerZstd) controller.abort(reason)
+    }
+    const options: CopyOptions = { modifiers, spoolFolder: folder.path, signal: controller.signal }
+    await expect(copy(await filled(), 'v1', destination, options)).rejects.toBe(reason)
+    expect(await readdir(folder.path)).toEqual([])
+    expect(await Array.fromAsync(memory.tags())).toEqual([])
+  })
+
   it('is not to blame for a source that fails, nor for a folder that is missing', async () => {
     await using folder = await newFolder()
     const cut = watching(await filled(), () => Promise.reject(new Error('line cut')))
