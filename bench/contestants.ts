@@ -24,6 +24,8 @@ export const ours = 'copygraph'
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 
+const copyReferrers = fileURLToPath(new URL('copy-referrers.ts', import.meta.url))
+
 /** Ours, which is run as its users run it, and the peers; each with the settings it comes with. */
 export function contestants(): readonly Contestant[] {
   return [
@@ -39,7 +41,9 @@ export function contestants(): readonly Contestant[] {
       reference(destination, 'http://'),
     ]),
     contestant('crane', findProgram('crane'), craneArguments),
-    contestant('regctl', findProgram('regctl'), regctlArguments),
+    contestant('regctl', findProgram('regctl'), (source, destination) =>
+      regctlArguments(source, destination),
+    ),
     contestant('skopeo', findProgram('skopeo'), (source, destination) => [
       'copy',
       '--quiet',
@@ -51,6 +55,25 @@ export function contestants(): readonly Contestant[] {
       reference(source, 'docker://'),
       reference(destination, 'docker://'),
     ]),
+  ]
+}
+
+/** Those of them that also copy what refers to an image, between registries. */
+export function referrersContestants(): readonly Contestant[] {
+  return [
+    contestant(ours, existsSync(main) ? process.execPath : undefined, (source, destination) => [
+      copyReferrers,
+      reference(source, ''),
+      reference(destination, ''),
+    ]),
+    contestant('oras-go', findProgram('orascopy'), (source, destination) => [
+      '--extended',
+      reference(source, 'http://'),
+      reference(destination, 'http://'),
+    ]),
+    contestant('regctl', findProgram('regctl'), (source, destination) =>
+      regctlArguments(source, destination, ['--referrers']),
+    ),
   ]
 }
 
@@ -77,14 +100,14 @@ function craneArguments(source: Place, destination: Place): string[] {
   return ['cp', '--insecure', reference(source, ''), reference(destination, '')]
 }
 
-function regctlArguments(source: Place, destination: Place): string[] {
+function regctlArguments(source: Place, destination: Place, flags: readonly string[] = []): string[] {
   const hosts = [source, destination].flatMap((place) =>
     place.kind === 'registry' ? ['--host', `reg=${place.host},tls=disabled`] : [],
   )
   const [from, to] = [source, destination].map((place) =>
     place.kind === 'layout' ? `ocidir://${place.directory}:${tag}` : reference(place, ''),
   )
-  return [...hosts, 'image', 'copy', String(from), String(to)]
+  return [...hosts, 'image', 'copy', ...flags, String(from), String(to)]
 }
 
 function reference(place: Place, scheme: string): string {

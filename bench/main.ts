@@ -6,6 +6,7 @@ import { hasGnuTime } from './measure.ts'
 import { canHoldLayout, measureMemory, memoryNeededBytes, renderMemory, type MemoryResult } from './memory.ts'
 import { measureRecompression, recompressionGrowthBytes } from './recompress.ts'
 import { messageOf } from './message-of.ts'
+import { referrersName, runReferrers } from './referrers.ts'
 import { registryProgram } from './registry.ts'
 import { guardRails, renderGuardRail, renderTable } from './report.ts'
 import { runWorkloads, type WorkloadResult } from './rounds.ts'
@@ -28,12 +29,18 @@ try {
 
 async function benchTime({ rounds, scale, only, directory, json }: Settings): Promise<void> {
   const chosen = workloads(scale).filter(({ name }) => name.includes(only))
-  if (chosen.length === 0) throw new RangeError(`no workload is called ${only}`)
+  const hasReferrers = referrersName.includes(only)
+  if (chosen.length === 0 && !hasReferrers) throw new RangeError(`no workload is called ${only}`)
   const present = announce()
   const results: WorkloadResult[] = []
   await using workspace = await openWorkspace(directory, neededBytes(chosen))
   const options = { directory: workspace.path, rounds, signal: aborted.signal }
   for await (const result of runWorkloads(chosen, present, options)) {
+    results.push(result)
+    console.log(`\n${renderTable(result)}`)
+  }
+  if (hasReferrers) {
+    const result = await runReferrers({ ...options, scale })
     results.push(result)
     console.log(`\n${renderTable(result)}`)
   }
@@ -78,7 +85,7 @@ function announce(): readonly Contestant[] {
 
 /** The image's layout, its copy at the source and the one at the destination, and some room. */
 function neededBytes(chosen: readonly Workload[]): number {
-  return Math.max(...chosen.map(({ image }) => image.layers * image.layerBytes)) * 3 + gibibyte / 2
+  return Math.max(0, ...chosen.map(({ image }) => image.layers * image.layerBytes)) * 3 + gibibyte / 2
 }
 
 function machine(): string {

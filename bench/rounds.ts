@@ -22,7 +22,7 @@ export interface Entry {
 }
 
 export interface WorkloadResult {
-  readonly workload: Workload
+  readonly workload: Pick<Workload, 'name' | 'title' | 'wallLimit'>
   readonly entries: readonly Entry[]
 }
 
@@ -56,6 +56,24 @@ export async function* runWorkloads(
   }
 }
 
+/** Runs every contestant once in each round. Each round begins with another one, so that none always comes first. */
+export async function runRounds(
+  contestants: readonly Contestant[],
+  options: RoundsOptions,
+  runSample: (contestant: Contestant) => Promise<Sample>,
+): Promise<readonly Entry[]> {
+  const entries = new Map<string, Entry>()
+  for (let round = 0; round < options.rounds; round += 1) {
+    const shift = round % contestants.length
+    for (const contestant of [...contestants.slice(shift), ...contestants.slice(0, shift)]) {
+      const entry = entries.get(contestant.name) ?? { contestant: contestant.name, samples: [] }
+      if (entry.failure !== undefined || isSlow(entry)) continue
+      entries.set(contestant.name, await extended(entry, () => runSample(contestant), options))
+    }
+  }
+  return contestants.flatMap(({ name }) => entries.get(name) ?? [])
+}
+
 async function* runShape(
   shape: ImageShape,
   workloads: readonly Workload[],
@@ -71,23 +89,13 @@ async function* runShape(
   for (const workload of workloads) yield await runWorkload(workload, contestants, ground)
 }
 
-/** Each round begins with another contestant, so that none always comes first. */
 async function runWorkload(
   workload: Workload,
   contestants: readonly Contestant[],
   ground: Ground,
 ): Promise<WorkloadResult> {
-  const entries = new Map<string, Entry>()
-  for (let round = 0; round < ground.rounds; round += 1) {
-    const shift = round % contestants.length
-    for (const contestant of [...contestants.slice(shift), ...contestants.slice(0, shift)]) {
-      const entry = entries.get(contestant.name) ?? { contestant: contestant.name, samples: [] }
-      if (entry.failure !== undefined || isSlow(entry)) continue
-      entries.set(contestant.name, await extended(entry, () => runOnce(contestant, workload, ground), ground))
-    }
-  }
-  const ordered = contestants.flatMap(({ name }) => entries.get(name) ?? [])
-  return { workload, entries: ordered }
+  const runSample = (contestant: Contestant): Promise<Sample> => runOnce(contestant, workload, ground)
+  return { workload, entries: await runRounds(contestants, ground, runSample) }
 }
 
 function isSlow({ contestant, samples }: Entry): boolean {

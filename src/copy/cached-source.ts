@@ -1,5 +1,5 @@
 import { contentOf, type Content } from '../content/content.ts'
-import type { Descriptor } from '../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { digestOf, type Digest } from '../content/digest.ts'
 import { standardManifestTypes, type ManifestTypes } from '../content/manifest-types.ts'
 import type { ManifestFacts } from '../content/manifest.ts'
@@ -32,6 +32,8 @@ export class CachedSource implements Source {
   readonly #bytes = new Map<Digest, Uint8Array>()
   /** What was made on the way, which no source has. */
   readonly #made = new Map<Digest, Uint8Array>()
+  /** What is being read now, by node. */
+  readonly #reading = new Map<string, Promise<Uint8Array>>()
   #total = 0
 
   constructor(inner: Source, options: CachedSourceOptions) {
@@ -61,11 +63,19 @@ export class CachedSource implements Source {
     return this.#inner.fetch(descriptor, { ...this.#options, signal: AbortSignal.any(signals) })
   }
 
-  /** All of a small document, verified. Errors: NOT_FOUND, SIZE_EXCEEDS_LIMIT, SIZE_MISMATCH, DIGEST_MISMATCH. */
+  /**
+   * All of a small document, verified; who asks while it is being read gets the same bytes.
+   * Errors: NOT_FOUND, SIZE_EXCEEDS_LIMIT, SIZE_MISMATCH, DIGEST_MISMATCH.
+   */
   async read(descriptor: Descriptor): Promise<Uint8Array> {
-    const bytes = await readAll(this.fetch(descriptor), descriptor, this.#maxMetadataBytes)
-    this.remember(descriptor, bytes)
-    return bytes
+    const key = nodeKey(descriptor)
+    const reading = this.#reading.get(key) ?? this.#readAndRemember(descriptor)
+    this.#reading.set(key, reading)
+    try {
+      return await reading
+    } finally {
+      this.#reading.delete(key)
+    }
   }
 
   /** What a manifest of verified bytes says. Errors: INVALID_MANIFEST, SIZE_EXCEEDS_LIMIT. */
@@ -95,6 +105,12 @@ export class CachedSource implements Source {
       this.#bytes.delete(oldest)
       this.#total -= length
     }
+  }
+
+  async #readAndRemember(descriptor: Descriptor): Promise<Uint8Array> {
+    const bytes = await readAll(this.fetch(descriptor), descriptor, this.#maxMetadataBytes)
+    this.remember(descriptor, bytes)
+    return bytes
   }
 }
 

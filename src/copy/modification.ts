@@ -2,11 +2,12 @@ import type { Content } from '../content/content.ts'
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { digestOf, parseDigest } from '../content/digest.ts'
 import { stoppable, tap, verify } from '../content/verify.ts'
-import { CopyError, UnsupportedError } from '../errors.ts'
+import { CopyError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
 import { recall, remember } from './blob-memory.ts'
 import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
 import { failure, step } from './failure.ts'
+import { ingest } from './ingest.ts'
 import type { BlobNode, JsonObject, ManifestNode, Modifier } from './modifiers/modifier.ts'
 import { pathTo, type ReachedNode } from './reached-node.ts'
 import { leaveOut } from './successors.ts'
@@ -22,6 +23,9 @@ export class Modification {
   #requested: string | undefined
 
   constructor(workshop: Workshop, modifiers: readonly Modifier[]) {
+    if (workshop.options.spoolFolder === '') {
+      throw new RangeError('spoolFolder is empty, expected the path of a folder')
+    }
     this.#workshop = workshop
     this.#modifiers = modifiers
   }
@@ -86,7 +90,7 @@ export class Modification {
     if (content === original) return { ...descriptor, mediaType }
     const result = await this.#ingest(node, content, mediaType)
     await remember(node, result, this.#modifiers, this.#workshop)
-    return this.#tellStored(node, result, 'copied')
+    return this.#tellStored(node, result, this.storedAs(result) ?? 'copied')
   }
 
   /** Of a root, the fold tells. */
@@ -155,16 +159,10 @@ export class Modification {
   }
 
   async #ingest(node: ReachedNode, content: Content, mediaType: string): Promise<Descriptor> {
-    const { lanes, destination, atDestination } = this.#workshop
     const watched = this.#watched(node, blaming('caller', 'the content of a modifier', node, content))
-    const made = await step('destination', 'ingest what became of', node, () =>
-      lanes.transfer(node.descriptor, async () => {
-        if (destination.ingest !== undefined) return destination.ingest(watched, mediaType, atDestination)
-        throw new UnsupportedError('it takes only content whose digest is known: it has no ingest')
-      }),
-    )
-    this.#stored.set(nodeKey(made), 'copied')
-    return made
+    const { descriptor, outcome } = await ingest(node, watched, mediaType, this.#workshop)
+    this.#stored.set(nodeKey(descriptor), outcome)
+    return descriptor
   }
 
   async #bring(node: ReachedNode, descriptor: Descriptor, source: Source): Promise<void> {

@@ -94,6 +94,11 @@ export interface CopyGraphOptions extends SignalOptions {
   /** Where is kept what blobs have become, so that another run need not make it again. @default nothing is kept */
   readonly modifierMemory?: ModifierMemory | undefined
   /**
+   * An existing folder for what modifiers make, where the destination takes only content whose digest is known. The files in it
+   * have no names, and are gone when the copy ends, in whatever way. @default that of the system for temporary files
+   */
+  readonly spoolFolder?: string | undefined
+  /**
    * What becomes of a manifest whose subject has become another one, such as a signature, which says something of the old
    * digest: `'drop'` leaves it out, `'keep'` copies it as it is and the old subject with it, `'repoint'` makes it refer to
    * the new one. The result names each. @default 'drop'

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { referrersName } from '../../bench/referrers.ts'
 import type { GuardRail } from '../../bench/report.ts'
 import type { WorkloadResult } from '../../bench/rounds.ts'
 import { workloads } from '../../bench/workloads.ts'
@@ -38,7 +39,8 @@ describePeers(['registry', 'built', ...programs], 'The whole bench with little d
       ...entries.map(({ contestant, samples }) => `${samples.length} ${contestant}`),
     ])
     const each = ['1 copygraph', '1 oras-go', '1 crane', '1 regctl', '1 skopeo']
-    expect(runs).toEqual(workloads().map(({ name }) => [name, ...each]))
+    const referrers = [referrersName, '1 copygraph', '1 oras-go', '1 regctl']
+    expect(runs).toEqual([...workloads().map(({ name }) => [name, ...each]), referrers])
     // So little data says nothing about time.
     const requests = written.rails.filter(({ what }) => what === 'requests')
     expect(requests).toHaveLength(runs.length)

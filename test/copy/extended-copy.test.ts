@@ -445,25 +445,4 @@ describe('An extended copy of a large graph', () => {
     expect(result.copied.nodes).toBe(levels + 1)
     expect(result.roots).toHaveLength(1)
   })
-
-  it('handles each node of a diamond of 40 levels once', async () => {
-    const spec = Object.fromEntries(
-      Array.from({ length: 40 }, (_, level) => [
-        [
-          `left${level}`,
-          { kind: 'index', children: level === 0 ? ['m1'] : [`left${level - 1}`, `right${level - 1}`] },
-        ],
-        [
-          `right${level}`,
-          { kind: 'index', children: level === 0 ? ['m2'] : [`right${level - 1}`, `left${level - 1}`] },
-        ],
-      ]).flat(),
-    ) as Record<string, { kind: 'index'; children: string[] }>
-    const drawing = graph({ m1: ['c1', 'l'], m2: ['c2', 'l'], ...spec })
-    const [source, destination] = [new MemoryTarget(), new MemoryTarget()]
-    await drawing.pushTo(source)
-    const options = { edges: ['contains'] } as const
-    const { copied } = await extendedCopyGraph(source, drawing.descriptor('m1'), destination, options)
-    expect(copied.nodes).toBe(drawing.names.length)
-  })
 })

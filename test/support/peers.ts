@@ -11,6 +11,7 @@ import { findProgram } from '../../bench/find-program.ts'
  */
 export type Peer =
   | 'built'
+  | 'cosign'
   | 'crane'
   | 'docker-registry'
   | 'ggcrserve'

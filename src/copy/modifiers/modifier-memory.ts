@@ -23,3 +23,22 @@ export function createModifierMemory(): ModifierMemory {
     },
   }
 }
+
+/**
+ * A memory in a folder, which processes share, also at the same time; the folder is made when it is needed, for its owner
+ * alone. It grows by one small file for each blob that was modified. Each may be removed at any time, and one that is broken
+ * counts as removed. RangeError for an empty path. Errors of its methods: those of the file system.
+ */
+export function modifierMemoryIn(folder: string): ModifierMemory {
+  if (folder === '') throw new RangeError('the folder of a memory is empty, expected a path')
+  return {
+    async get(key) {
+      const { readDescriptorFile } = await import('../../targets/descriptor-file.ts')
+      return readDescriptorFile(folder, key)
+    },
+    async set(key, made) {
+      const { writeDescriptorFile } = await import('../../targets/descriptor-file.ts')
+      await writeDescriptorFile(folder, key, made)
+    },
+  }
+}

@@ -1,15 +1,29 @@
+import { execFile } from 'node:child_process'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execPath } from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { mediaTypes } from '../../../src/content/media-types.ts'
 import { copyGraph } from '../../../src/copy/copy-graph.ts'
 import type { CopyResult } from '../../../src/copy/options.ts'
-import { createModifierMemory, type ModifierMemory } from '../../../src/copy/modifiers/modifier-memory.ts'
+import {
+  createModifierMemory,
+  modifierMemoryIn,
+  type ModifierMemory,
+} from '../../../src/copy/modifiers/modifier-memory.ts'
 import type { Modifier } from '../../../src/copy/modifiers/modifier.ts'
 import type { CopyEvent } from '../../../src/events.ts'
 import { MemoryTarget } from '../../../src/targets/memory.ts'
+import { OciLayout } from '../../../src/targets/oci-layout/oci-layout.ts'
 import type { Destination } from '../../../src/targets/target.ts'
+import { newFolder } from '../../support/folder.ts'
 import { graph } from '../../support/graph.ts'
+import { readJson } from '../../support/read-json.ts'
 import { RecordingSource } from '../../support/spy.ts'
+import { pushImage, someTar } from './layers/image.ts'
 
 const drawing = graph({
   index: ['first', 'second'],
@@ -151,3 +165,51 @@ describe('With a memory of what blobs have become', () => {
     await expect(copying).rejects.toThrow(message)
   })
 })
+
+describe('With a memory in a folder', () => {
+  const program = fileURLToPath(new URL('remember-process.ts', import.meta.url))
+  const recompress = async (...folders: readonly string[]): Promise<Remembered> => {
+    const { stdout } = await promisify(execFile)(execPath, ['--no-warnings', program, ...folders])
+    return JSON.parse(stdout)
+  }
+
+  it('another process neither reads nor makes a layer again, until the memory is gone', async () => {
+    await using folder = await newFolder()
+    const [from, to, memory] = ['from', 'to', 'memory'].map((name) => join(folder.path, name))
+    const folders = [String(from), String(to), String(memory)]
+    const layout = new OciLayout(String(from))
+    const image = await pushImage(layout, [{ tar: someTar(1) }, { tar: someTar(2) }])
+    await layout.tag(image, 'v1')
+    const { layers: entries }: { layers: readonly Descriptor[] } = await readJson(layout, image)
+    const both = entries.map(({ digest }) => digest).toSorted()
+    const layersIn = ({ fetched }: Remembered): readonly string[] =>
+      fetched.filter((digest) => both.includes(digest)).toSorted()
+    const first = await recompress(...folders)
+    expect(layersIn(first)).toEqual(both)
+    expect(await readdir(String(memory))).toHaveLength(2)
+    const second = await recompress(...folders)
+    expect(layersIn(second)).toEqual([])
+    expect(second).toMatchObject({ root: first.root, copied: 0 })
+    await rm(String(memory), { recursive: true })
+    expect(layersIn(await recompress(...folders))).toEqual(both)
+  })
+
+  it('other objects know what one has made', async () => {
+    await using folder = await newFolder()
+    const destination = new MemoryTarget()
+    await run(destination, modifierMemoryIn(folder.path))
+    const { fetched, result } = await run(destination, modifierMemoryIn(folder.path))
+    expect(fetched).toEqual([])
+    expect(result.copied.nodes).toBe(0)
+  })
+
+  it('an empty path is refused', () => {
+    expect(() => modifierMemoryIn('')).toThrow(RangeError)
+  })
+})
+
+interface Remembered {
+  readonly root: string
+  readonly copied: number
+  readonly fetched: readonly string[]
+}
