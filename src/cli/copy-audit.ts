@@ -15,6 +15,12 @@ interface Transfer {
   bytes: number
 }
 
+/** A node at its end; `result` is what it is at the destination, if that is another node. */
+interface Ended {
+  readonly descriptor: Descriptor
+  readonly result?: Descriptor
+}
+
 /**
  * Records a copy from its events: what was read at the source, and written where under which tag. What is under way when
  * it ends has failed. A manifest counts as read once one of its successors is known, also if it is not pushed then.
@@ -54,12 +60,12 @@ export class CopyAudit {
       case 'progress':
         return this.#advance(event.descriptor, event.bytes)
       case 'copied':
-        return this.#finish(event.descriptor, 'push')
+        return this.#finish(event, 'push')
       case 'mounted':
-        return this.#finish(event.descriptor, 'mount')
+        return this.#finish(event, 'mount')
       case 'skipped': {
         const isThere = event.reason === 'exists' || event.reason === 'tag-current'
-        return isThere ? this.#finish(event.descriptor, 'exists') : undefined
+        return isThere ? this.#finish(event, 'exists') : undefined
       }
       case 'tagged': {
         const { descriptor, reference } = event
@@ -110,18 +116,21 @@ export class CopyAudit {
     if (transfer !== undefined) transfer.bytes += bytes
   }
 
-  #finish(descriptor: Descriptor, operation: 'push' | 'mount' | 'exists'): void {
+  /** What has become another node is read as the old one, and written as the new one. */
+  #finish({ descriptor, result = descriptor }: Ended, operation: 'push' | 'mount' | 'exists'): void {
     const { source, destination: target } = this.#places
-    const transfer = this.#running.get(nodeKey(descriptor))
-    this.#running.delete(nodeKey(descriptor))
-    const { bytes = 0, started } = transfer ?? {}
+    const transfer = this.#running.get(nodeKey(result))
+    this.#running.delete(nodeKey(result))
+    const isMade = transfer === undefined && result !== descriptor
+    const { bytes = isMade && operation === 'push' ? result.size : 0, started } = transfer ?? {}
     const durationMilliseconds = started === undefined ? undefined : performance.now() - started
     const wasRead = operation === 'push' || bytes > 0
     if (wasRead && !this.#read.has(nodeKey(descriptor))) {
-      this.#log.write({ operation: 'read', target: source, descriptor, bytes, durationMilliseconds })
+      const read = isMade ? descriptor.size : bytes
+      this.#log.write({ operation: 'read', target: source, descriptor, bytes: read, durationMilliseconds })
     }
     const moved = operation === 'push' ? { bytes } : {}
-    this.#log.write({ operation, target, descriptor, ...moved, durationMilliseconds })
+    this.#log.write({ operation, target, descriptor: result, ...moved, durationMilliseconds })
   }
 
   #fail({ descriptor, started, bytes }: Transfer, error: string): void {
