@@ -49,7 +49,7 @@ export class CopyAudit {
   hear(event: CopyEvent): void {
     switch (event.type) {
       case 'discovered':
-        return event.parent === undefined ? this.#found(event.descriptor) : this.#readManifest(event.parent)
+        return event.parent === undefined ? this.found(event.descriptor) : this.#readManifest(event.parent)
       case 'started':
         this.#running.set(nodeKey(event.descriptor), {
           descriptor: event.descriptor,
@@ -76,8 +76,17 @@ export class CopyAudit {
     }
   }
 
-  /** The copy has succeeded. */
-  done(): void {
+  /** What the reference names in the source; without it, the first node of which the copy tells. */
+  found(root: Descriptor): void {
+    if (this.#root !== undefined) return
+    this.#root = root
+    const { source: target } = this.#places
+    this.#log.write({ operation: 'resolve', target, reference: this.#reference, descriptor: root })
+  }
+
+  /** The copy has succeeded: the root is this at the destination. */
+  done(root: Descriptor): void {
+    this.#root = root
     this.#sumUp(undefined)
   }
 
@@ -94,13 +103,6 @@ export class CopyAudit {
     const isRecorded = culprit !== undefined && this.#running.has(culprit)
     if (at !== undefined && !isRecorded && !signal.aborted) this.#failedStep(at, code)
     this.#sumUp(code)
-  }
-
-  #found(root: Descriptor): void {
-    if (this.#root !== undefined) return
-    this.#root = root
-    const { source: target } = this.#places
-    this.#log.write({ operation: 'resolve', target, reference: this.#reference, descriptor: root })
   }
 
   #readManifest(descriptor: Descriptor): void {
@@ -174,6 +176,9 @@ const operations: ReadonlyMap<string, AuditOperation> = new Map([
   ['select a platform of', 'resolve'],
   ['fetch', 'read'],
   ['look for', 'exists'],
+  ['find the predecessors of', 'list'],
   ['push', 'push'],
+  ['ingest what became of', 'push'],
+  ['push what belongs to', 'push'],
   ['tag', 'tag'],
 ])

@@ -108,7 +108,7 @@ async function copyBetween({
   const result = await run(from, reference, to, {
     ...options,
     ...choices.options,
-    mapRoot: checkRoot(choices, (message) => onEvent({ type: 'warning', side: 'source', message })),
+    mapRoot: watchRoot({ choices, flags, audit }, onEvent),
     destinationReference: destinationReferences(reference, source, destination),
     concurrency: flags.concurrency,
     keepPartial: true,
@@ -116,7 +116,7 @@ async function copyBetween({
     onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
     onEvent,
   }).finally(() => progress?.stop())
-  audit?.done()
+  audit?.done(result.root)
   if (flags.quiet !== true) {
     result.invalidated.map(describeInvalidated).forEach(writeWarning)
     const ends = `${formatAddress(source)} => ${formatAddress(destination)}`
@@ -125,6 +125,20 @@ async function copyBetween({
   const name = `${formatPlace(destination.place)}@${result.root.digest}\n`
   const isJson = flags.format === 'json'
   await writeData(isJson ? formatJson(reportOf(result, counter, source, destination)) : name)
+}
+
+/** A `mapRoot` that keeps the root, and has it looked at where that is needed. */
+function watchRoot(
+  { choices, flags, audit }: Pick<Job, 'choices' | 'flags' | 'audit'>,
+  onEvent: (event: CopyEvent) => void,
+): CopyOptions['mapRoot'] {
+  const check = checkRoot(choices, (message) => onEvent({ type: 'warning', side: 'source', message }))
+  // Of what an extended copy tells, the first node need not be the one that was asked for.
+  if (audit === undefined || flags.recursive !== true) return check
+  return (state) => {
+    audit.found(state.root)
+    return check === undefined ? state.root : check(state)
+  }
 }
 
 type Result = CopyResult & Partial<Pick<ExtendedCopyResult, 'digestTags'>>

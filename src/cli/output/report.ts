@@ -15,7 +15,7 @@ export interface ReportDescriptor {
 
 /** A node in the report of a copy, as it is in the source. */
 export interface ReportNode extends ReportDescriptor {
-  /** The last thing that happened to it. */
+  /** The last thing that happened to it, but for being found where it was brought before. */
   readonly action: NodeAction
   /** Why it was skipped or filtered. */
   readonly reason?: SkipReason | FilterReason
@@ -64,7 +64,7 @@ export interface CopyReport {
   readonly invalidated: readonly ReportInvalidated[]
 }
 
-/** What is counted while a copy runs. Each node keeps its last outcome. */
+/** What is counted while a copy runs. Each node keeps its last outcome, but one that was brought does not become one that was there. */
 export class CopyCounter {
   readonly #nodes = new Map<string, ReportNode>()
   readonly #requests = { source: 0, destination: 0 }
@@ -75,14 +75,13 @@ export class CopyCounter {
     if (event.type === 'progress') this.#bytes += event.bytes
     const node = nodeOf(event)
     if (node === undefined) return
-    const key = `${node.digest} ${node.mediaType}`
-    if (node.result === undefined) {
-      this.#nodes.set(key, node)
-      return
-    }
+    const plain = `${node.digest} ${node.mediaType}`
+    const key = node.result === undefined ? plain : `${plain} ${node.result.digest}`
+    const isLookedAtAgain = node.action === 'skip' && moved.has(this.#nodes.get(key)?.action)
+    if (isLookedAtAgain) return
     // What is left out of one parent may come along below another one.
-    if (this.#nodes.get(key)?.action === 'filter') this.#nodes.delete(key)
-    this.#nodes.set(`${key} ${node.result.digest}`, node)
+    if (this.#nodes.get(plain)?.action === 'filter') this.#nodes.delete(plain)
+    this.#nodes.set(key, node)
   }
 
   get nodes(): readonly ReportNode[] {
@@ -95,6 +94,8 @@ export class CopyCounter {
     return { nodes, bytes: this.#bytes, requests: { ...this.#requests } }
   }
 }
+
+const moved: ReadonlySet<NodeAction | undefined> = new Set(['copy', 'mount', 'rewrite'])
 
 function nodeOf(event: CopyEvent): ReportNode | undefined {
   switch (event.type) {
