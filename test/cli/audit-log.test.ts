@@ -140,10 +140,10 @@ describe('the audit log of a copy', () => {
     const flags = ['--compress', 'zstd', '--audit-log', log]
     await runCommand(['cp', ...flags, `${registry.name}/app:v1`, `oci:${folder.path}/out:v1`])
     const records = await recordsIn(log)
-    const digestsOf = (operation: string): readonly (string | undefined)[] =>
+    const digestsOf = (operation: string): readonly string[] =>
       records
         .filter((record) => record.operation === operation && record.outcome === 'ok')
-        .map(({ descriptor }) => descriptor?.digest)
+        .flatMap(({ descriptor }) => descriptor?.digest ?? [])
     expect(digestsOf('resolve')).toEqual([image.digest])
     expect(digestsOf('read').toSorted()).toEqual(before.toSorted())
     expect(digestsOf('push').toSorted()).toEqual(after.toSorted())
