@@ -15,6 +15,12 @@ interface Transfer {
   bytes: number
 }
 
+/** A node at its end; `result` is what it is at the destination, if that is another node. */
+interface Ended {
+  readonly descriptor: Descriptor
+  readonly result?: Descriptor
+}
+
 /**
  * Records a copy from its events: what was read at the source, and written where under which tag. What is under way when
  * it ends has failed. A manifest counts as read once one of its successors is known, also if it is not pushed then.
@@ -43,7 +49,7 @@ export class CopyAudit {
   hear(event: CopyEvent): void {
     switch (event.type) {
       case 'discovered':
-        return event.parent === undefined ? this.#found(event.descriptor) : this.#readManifest(event.parent)
+        return event.parent === undefined ? this.found(event.descriptor) : this.#readManifest(event.parent)
       case 'started':
         this.#running.set(nodeKey(event.descriptor), {
           descriptor: event.descriptor,
@@ -54,12 +60,12 @@ export class CopyAudit {
       case 'progress':
         return this.#advance(event.descriptor, event.bytes)
       case 'copied':
-        return this.#finish(event.descriptor, 'push')
+        return this.#finish(event, 'push')
       case 'mounted':
-        return this.#finish(event.descriptor, 'mount')
+        return this.#finish(event, 'mount')
       case 'skipped': {
         const isThere = event.reason === 'exists' || event.reason === 'tag-current'
-        return isThere ? this.#finish(event.descriptor, 'exists') : undefined
+        return isThere ? this.#finish(event, 'exists') : undefined
       }
       case 'tagged': {
         const { descriptor, reference } = event
@@ -70,8 +76,17 @@ export class CopyAudit {
     }
   }
 
-  /** The copy has succeeded. */
-  done(): void {
+  /** What the reference names in the source; without it, the first node of which the copy tells. */
+  found(root: Descriptor): void {
+    if (this.#root !== undefined) return
+    this.#root = root
+    const { source: target } = this.#places
+    this.#log.write({ operation: 'resolve', target, reference: this.#reference, descriptor: root })
+  }
+
+  /** The copy has succeeded: the root is this at the destination. */
+  done(root: Descriptor): void {
+    this.#root = root
     this.#sumUp(undefined)
   }
 
@@ -90,13 +105,6 @@ export class CopyAudit {
     this.#sumUp(code)
   }
 
-  #found(root: Descriptor): void {
-    if (this.#root !== undefined) return
-    this.#root = root
-    const { source: target } = this.#places
-    this.#log.write({ operation: 'resolve', target, reference: this.#reference, descriptor: root })
-  }
-
   #readManifest(descriptor: Descriptor): void {
     if (this.#read.has(nodeKey(descriptor))) return
     this.#read.add(nodeKey(descriptor))
@@ -110,18 +118,21 @@ export class CopyAudit {
     if (transfer !== undefined) transfer.bytes += bytes
   }
 
-  #finish(descriptor: Descriptor, operation: 'push' | 'mount' | 'exists'): void {
+  /** What has become another node is read as the old one, and written as the new one. */
+  #finish({ descriptor, result = descriptor }: Ended, operation: 'push' | 'mount' | 'exists'): void {
     const { source, destination: target } = this.#places
-    const transfer = this.#running.get(nodeKey(descriptor))
-    this.#running.delete(nodeKey(descriptor))
-    const { bytes = 0, started } = transfer ?? {}
+    const transfer = this.#running.get(nodeKey(result))
+    this.#running.delete(nodeKey(result))
+    const isMade = transfer === undefined && result !== descriptor
+    const { bytes = isMade && operation === 'push' ? result.size : 0, started } = transfer ?? {}
     const durationMilliseconds = started === undefined ? undefined : performance.now() - started
     const wasRead = operation === 'push' || bytes > 0
     if (wasRead && !this.#read.has(nodeKey(descriptor))) {
-      this.#log.write({ operation: 'read', target: source, descriptor, bytes, durationMilliseconds })
+      const read = isMade ? descriptor.size : bytes
+      this.#log.write({ operation: 'read', target: source, descriptor, bytes: read, durationMilliseconds })
     }
     const moved = operation === 'push' ? { bytes } : {}
-    this.#log.write({ operation, target, descriptor, ...moved, durationMilliseconds })
+    this.#log.write({ operation, target, descriptor: result, ...moved, durationMilliseconds })
   }
 
   #fail({ descriptor, started, bytes }: Transfer, error: string): void {
@@ -165,6 +176,9 @@ const operations: ReadonlyMap<string, AuditOperation> = new Map([
   ['select a platform of', 'resolve'],
   ['fetch', 'read'],
   ['look for', 'exists'],
+  ['find the predecessors of', 'list'],
   ['push', 'push'],
+  ['ingest what became of', 'push'],
+  ['push what belongs to', 'push'],
   ['tag', 'tag'],
 ])

@@ -87,6 +87,50 @@ export function registryNames(host: string, hosts: readonly string[]): readonly 
   throw new InvalidArgumentError('Expected a host, or host:port.')
 }
 
+/** Adds a text that says something to those before. Throws a usage error. */
+export function names(text: string, before: readonly string[] = []): readonly string[] {
+  // Of a variable that is not set: it would ask for what has no name.
+  if (text === '') throw new InvalidArgumentError('It is empty.')
+  return [...before, text]
+}
+
+/** Reads `NAME=VALUE`, whose value may be empty, and adds it to those before; the last one of a name counts. Throws a usage error. */
+export function annotations(
+  text: string,
+  before: ReadonlyMap<string, string> = new Map(),
+): ReadonlyMap<string, string> {
+  const end = text.indexOf('=')
+  if (end > 0) return new Map(before).set(text.slice(0, end), text.slice(end + 1))
+  throw new InvalidArgumentError('Expected NAME=VALUE.')
+}
+
+/** How layers are to be compressed. */
+export interface CompressionChoice {
+  readonly to: 'gzip' | 'zstd' | 'none'
+  /** @default that of the library */
+  readonly level?: number | undefined
+}
+
+/** Reads `zstd`, `gzip` or `none`, with `:LEVEL` or without. Whether there is such a level, the library says. Throws a usage error. */
+export function compression(text: string): CompressionChoice {
+  const [, to, level] = /^(gzip|zstd|none)(?::(\d{1,3}))?$/.exec(text) ?? []
+  if (to === 'gzip' || to === 'zstd' || to === 'none') {
+    return { to, level: level === undefined ? undefined : Number(level) }
+  }
+  throw new InvalidArgumentError('Expected zstd, gzip or none, such as zstd:10.')
+}
+
+/** Reads platforms with commas between them, and adds them to those before, each once. Throws a usage error. */
+export function platforms(text: string, before: readonly string[] = []): readonly string[] {
+  const added = text.split(',').map((name) => name.trim())
+  added.forEach(platform)
+  const parts = added.flatMap((name) => name.split(/[/:]/))
+  if (parts.some((part) => part.includes('*') && part !== '*')) {
+    throw new InvalidArgumentError('Expected * to stand for a whole part, such as linux/*.')
+  }
+  return [...new Set([...before, ...added])]
+}
+
 /** Reads `os/arch[/variant]`. Throws a usage error. */
 export function platform(text: string): Platform {
   try {

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import type { Platform } from '../content/platform.ts'
+import type { GraphFlags } from './graph-flags.ts'
 import * as values from './flag-values.ts'
 import type { ListenAddress } from './flag-values.ts'
 
@@ -91,8 +92,7 @@ export interface ServeFlags extends CommonFlags {
 
 /** Of `copygraph cp`. */
 export interface CpFlags
-  extends FormatFlags, SharedFlags, Prefixed<'from', SideFlags>, Prefixed<'to', SideFlags> {
-  readonly platform?: Platform | undefined
+  extends FormatFlags, GraphFlags, SharedFlags, Prefixed<'from', SideFlags>, Prefixed<'to', SideFlags> {
   readonly concurrency?: number | undefined
   readonly chunkSize?: number | undefined
   readonly verify: 'root' | 'manifests' | 'full'

@@ -5,6 +5,7 @@ import { printable } from '../content/printable.ts'
 import { redacted } from '../content/reference.ts'
 import * as values from './flag-values.ts'
 import * as flags from './flags.ts'
+import { addGraphFlags } from './graph-flags.ts'
 import { exitCodesHelp } from './output/exit-codes.ts'
 
 /** What a command gets from the process that it runs in. */
@@ -47,6 +48,10 @@ References:
 const cpHelp = `
 A destination may have several tags: host/repository:v1,v1.2,latest. Without one, a repository gets the tag of the
 source, docker:// gets latest, and a layout none.
+With --platform for one platform the image alone is copied. Several, or *, make a new index of these, with another digest,
+unless --sparse keeps the old one: many registries refuse such an index, and a later copy of all of it needs --verify
+manifests. Changes are made in this order: --strip-attestations, --to-oci or --to-docker, --compress, --created,
+--annotation. What was signed by its digest is not signed any more after them: --on-invalidated.
 stdout has one line, the destination with the digest that is there now, or one JSON report
 (docs/cp-report.schema.json). Progress goes to stderr; --quiet leaves it out, and warnings too.
 `
@@ -58,11 +63,29 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
     .command('cp')
     .alias('copy')
     .summary('copy an image or artifact, with all that is under it')
-    .description('Copies an image, an index with all its platforms, or any artifact, byte for byte.')
+    .description(
+      'Copies an image, an index with all its platforms, or any artifact: byte for byte, if nothing is to be changed.',
+    )
     .usage('[options] <source> <destination>[,tag...]')
     .argument('<source>')
     .argument('<destination>')
-  flags.addPlatformFlag(command)
+  addGraphFlags(command)
+  addTransferFlags(command)
+  addSideFlags(command)
+  flags.addFormatFlag(command)
+  command
+    .option('-q, --quiet', 'no progress and no warnings on stderr')
+    .option('--no-tty', 'lines instead of progress bars')
+  flags
+    .addCommonFlags(command)
+    .addHelpText('after', referencesHelp + cpHelp + exitCodesHelp)
+    .action(async (source: string, destination: string, given: flags.CpFlags) => {
+      const { cp } = await import('./commands/cp.ts')
+      onExitCode(await cp(source, destination, given, context))
+    })
+}
+
+function addTransferFlags(command: Command): void {
   command
     .addOption(
       new Option('-j, --concurrency <number>', 'large blobs at a time (6)').argParser(values.positiveInteger),
@@ -89,18 +112,6 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
         .argParser((name: string, names: readonly string[]) => [...names, name])
         .default([], 'none'),
     )
-  addSideFlags(command)
-  flags.addFormatFlag(command)
-  command
-    .option('-q, --quiet', 'no progress and no warnings on stderr')
-    .option('--no-tty', 'lines instead of progress bars')
-  flags
-    .addCommonFlags(command)
-    .addHelpText('after', referencesHelp + cpHelp + exitCodesHelp)
-    .action(async (source: string, destination: string, given: flags.CpFlags) => {
-      const { cp } = await import('./commands/cp.ts')
-      onExitCode(await cp(source, destination, given, context))
-    })
 }
 
 function addSideFlags(command: Command): void {

@@ -24,7 +24,7 @@ const singles = ['subject', 'config'] as const
 
 /**
  * The document with each descriptor in it replaced by what its node has become. An entry keeps its other fields, but for
- * embedded `data` and `urls`, which were of the old content. The digest that an attestation in an index names as what it
+ * embedded `data` and `urls` of content that is not the same any more. The digest that an attestation in an index names as what it
  * is about follows its image.
  */
 export function mapDocument(document: JsonObject, mapping: Mapping): JsonObject {
@@ -58,8 +58,9 @@ function mapEntry(entry: Json, mapping: Mapping, digests: ReadonlyMap<string, st
   const to = mapping.get(key)
   if (to === undefined) return undefined
   if (nodeKey(to) === key) return followed
-  const { data: _data, urls: _urls, ...rest } = followed
-  return { ...rest, mediaType: to.mediaType, digest: to.digest, size: to.size }
+  const { data: _data, urls: _urls, ...others } = followed
+  const kept = to.digest === entry['digest'] ? followed : others
+  return { ...kept, mediaType: to.mediaType, digest: to.digest, size: to.size }
 }
 
 function followReference(entry: JsonObject, digests: ReadonlyMap<string, string>): JsonObject {

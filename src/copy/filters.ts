@@ -104,15 +104,28 @@ export function isForPlatform(...wanted: readonly PlatformPattern[]): NodeFilter
 function chosenOf(node: FilteredNode, wanted: readonly PlatformPattern[]): ReadonlySet<string> {
   const { siblings, parent } = node
   const images = siblings.filter((entry) => hasPlatform(entry) && !isAttestation(entry))
-  const offered = images.flatMap(({ platform }) => platform ?? []).map(formatPlatform)
+  const offered = images.flatMap(({ platform }) => platform ?? [])
+  const lack = lackOf(parent, offered, wanted)
+  if (lack !== undefined) node.warn(lack)
   const chosen = images.filter(({ platform }) => wanted.some((at) => platform && isFor(platform, at)))
-  const unmatched = wanted.filter(
-    (at) => !images.some(({ platform }) => platform !== undefined && isFor(platform, at)),
-  )
-  const lack = `${parent.digest} has nothing for ${unmatched.map(formatPattern).join(', ')}: it offers ${offered.join(', ')}`
-  if (chosen.length === 0) throw new NotFoundError(lack)
-  if (unmatched.length > 0) node.warn(lack)
   return new Set(chosen.map(({ digest }) => digest))
+}
+
+/**
+ * A sentence on the wanted platforms that match nothing of what a node offers, and on what that is; undefined if each
+ * matches something. Error: NOT_FOUND, with this sentence, if none does.
+ */
+export function lackOf(
+  { digest }: Descriptor,
+  offered: readonly Platform[],
+  wanted: readonly PlatformPattern[],
+): string | undefined {
+  const unmatched = wanted.filter((at) => !offered.some((platform) => isFor(platform, at)))
+  if (unmatched.length === 0 && wanted.length > 0) return undefined
+  const available = offered.length === 0 ? 'no platform' : offered.map(formatPlatform).join(', ')
+  const lack = `${digest} has nothing for ${unmatched.map(formatPattern).join(', ')}: it offers ${available}`
+  if (unmatched.length === wanted.length) throw new NotFoundError(lack)
+  return lack
 }
 
 function hasPlatform({ platform }: Descriptor): boolean {

@@ -267,6 +267,7 @@ export class Fold {
   }
 }
 
+/** As it was, if it has become another one: so it is told of, too. */
 function parentOf({ parent }: ReachedNode): { parent?: Descriptor } {
-  return parent === undefined ? {} : { parent: parent.descriptor }
+  return parent === undefined ? {} : { parent: parent.original ?? parent.descriptor }
 }

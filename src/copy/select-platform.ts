@@ -23,11 +23,8 @@ export async function selectPlatform(
     case mediaTypes.ociIndex:
     case mediaTypes.dockerList:
       return selectEntry(cached, root, wanted)
-    case mediaTypes.ociManifest:
-    case mediaTypes.dockerManifest:
-      return checkImage(cached, root, wanted)
     default:
-      throw new UnsupportedError(`${root.digest} has no platform: it is a ${root.mediaType}`)
+      return checkImage(cached, root, wanted)
   }
 }
 
@@ -42,13 +39,21 @@ async function selectEntry(source: CachedSource, root: Descriptor, wanted: Platf
 }
 
 async function checkImage(source: CachedSource, root: Descriptor, wanted: Platform): Promise<Descriptor> {
+  const platform = await platformOfImage(source, root)
+  if (matchesPlatform(platform, wanted)) return root
+  throw noMatch(root, wanted, [formatPlatform(platform)])
+}
+
+/** What the config of an image says. Error: UNSUPPORTED for what is no image. */
+export async function platformOfImage(source: CachedSource, root: Descriptor): Promise<Platform> {
+  if (root.mediaType !== mediaTypes.ociManifest && root.mediaType !== mediaTypes.dockerManifest) {
+    throw new UnsupportedError(`${root.digest} has no platform: it is a ${root.mediaType}`)
+  }
   const { config } = source.parse(root, await source.read(root))
   if (config?.mediaType !== mediaTypes.ociConfig && config?.mediaType !== mediaTypes.dockerConfig) {
     throw new UnsupportedError(`${root.digest} has no platform: its config is a ${config?.mediaType}`)
   }
-  const platform = parseConfigPlatform(await source.read(config), config)
-  if (matchesPlatform(platform, wanted)) return root
-  throw noMatch(root, wanted, [formatPlatform(platform)])
+  return parseConfigPlatform(await source.read(config), config)
 }
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties */

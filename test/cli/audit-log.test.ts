@@ -3,13 +3,19 @@ import { join } from 'node:path'
 import { hashSync } from 'bcryptjs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf } from '../../src/content/digest.ts'
+import { copyGraph } from '../../src/copy/copy-graph.ts'
+import { recompressLayers } from '../../src/copy/modifiers/layers/recompress-layers.ts'
+import { MemoryTarget } from '../../src/targets/memory.ts'
 import { OciLayout } from '../../src/targets/oci-layout/oci-layout.ts'
+import type { Source } from '../../src/targets/target.ts'
+import { pushImage, readImage, someTar } from '../copy/modifiers/layers/image.ts'
 import { graph, type TestGraph } from '../support/graph.ts'
 import { newFolder } from '../support/folder.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
 import { runCommand, startCommand } from './command.ts'
-import { fill, repository, sampleImage } from './registry.ts'
+import { fill, repository, sampleImage, signedImage } from './registry.ts'
 
 const {
   if: _if,
@@ -26,7 +32,7 @@ interface AuditRecord {
   readonly target: string
   readonly source?: string
   readonly reference?: string
-  readonly descriptor?: { readonly digest: string }
+  readonly descriptor?: { readonly digest: string; readonly size: number }
   readonly bytes?: number
   readonly outcome: string
   readonly error?: string
@@ -70,6 +76,12 @@ async function startFilled(
   return registry
 }
 
+/** Of the config, the layers and the image itself. */
+async function digestsIn(target: Source, image: Descriptor): Promise<readonly string[]> {
+  const { config, layers } = (await readImage(target, image)).manifest
+  return [config, ...layers, image].map(({ digest }) => digest)
+}
+
 describe('the audit log of a copy', () => {
   it('says which content left the source, and what was written where under which tag', async () => {
     const image = sampleImage()
@@ -111,6 +123,50 @@ describe('the audit log of a copy', () => {
     expect(both.slice(0, records.length)).toEqual(records)
     expect(doneAt(both.slice(records.length), to, image)).toEqual(['exists index'])
     expect(new Set(both.map(({ run }) => run)).size).toBe(2)
+  })
+
+  it('names what was read as it is in the source, and what was written as it is at the destination', async () => {
+    const [source, destination] = [new MemoryTarget(), new MemoryTarget()]
+    const image = await pushImage(source, [{ tar: someTar(1) }])
+    await using registry = await startRegistry()
+    await using folder = await newFolder()
+    const app = repository(registry, 'app')
+    await pushImage(app, [{ tar: someTar(1) }])
+    await app.tag(image, 'v1')
+    const modifiers = [recompressLayers({ to: 'zstd' })]
+    const { root } = await copyGraph(source, image, destination, { modifiers })
+    const [before, after] = [await digestsIn(source, image), await digestsIn(destination, root)]
+    const log = join(folder.path, 'audit.log')
+    const flags = ['--compress', 'zstd', '--audit-log', log]
+    await runCommand(['cp', ...flags, `${registry.name}/app:v1`, `oci:${folder.path}/out:v1`])
+    const records = await recordsIn(log)
+    const digestsOf = (operation: string): readonly string[] =>
+      records
+        .filter((record) => record.operation === operation && record.outcome === 'ok')
+        .flatMap(({ descriptor }) => descriptor?.digest ?? [])
+    expect(digestsOf('resolve')).toEqual([image.digest])
+    expect(digestsOf('read').toSorted()).toEqual(before.toSorted())
+    expect(digestsOf('push').toSorted()).toEqual(after.toSorted())
+    expect(digestsOf('tag')).toEqual([root.digest])
+    expect(digestsOf('copy')).toEqual([root.digest])
+    for (const { operation, bytes, descriptor } of records) {
+      if (operation === 'read' || operation === 'push') expect(bytes).toBe(descriptor?.size)
+    }
+  })
+
+  it('says of an extended copy what the reference names, not what refers to that', async () => {
+    const image = signedImage()
+    await using registry = await startFilled(image, 'index')
+    await using folder = await newFolder()
+    const log = join(folder.path, 'audit.log')
+    const to = `oci:${folder.path}/out`
+    await runCommand(['cp', '-r', `${registry.name}/app:v1`, `${to}:v1`, '--audit-log', log])
+    const records = await recordsIn(log)
+    const from = doneAt(records, `${registry.name}/app`, image)
+    expect(from).toEqual([...image.names.map((name) => `read ${name}`), 'resolve index v1'].toSorted())
+    const pushes = image.names.map((name) => `push ${name}`)
+    expect(doneAt(records, to, image)).toEqual([...pushes, 'tag index v1'].toSorted())
+    expect(records.at(-1)).toMatchObject({ operation: 'copy', descriptor: image.descriptor('index') })
   })
 
   it('tells a mount from a push', async () => {

@@ -84,6 +84,40 @@ describe('progress in lines', () => {
     ])
   })
 
+  it('says what a node has become, and why one is left out', () => {
+    expect(
+      heard(
+        { type: 'copied', descriptor: small, result: large },
+        { type: 'mounted', descriptor: small, result: large },
+        { type: 'skipped', descriptor: small, result: large, reason: 'exists' },
+        { type: 'filtered', descriptor: small, reason: 'filter' },
+        { type: 'filtered', descriptor: small, reason: 'modifier' },
+        { type: 'filtered', descriptor: small, reason: 'invalidated' },
+      ),
+    ).toEqual([
+      'Copied   bbbbbbbbbbbb  application/layer  100 B => aaaaaaaaaaaa  application/layer  10.0 MiB',
+      'Mounted  bbbbbbbbbbbb  application/layer  100 B => aaaaaaaaaaaa  application/layer  10.0 MiB',
+      'Exists   bbbbbbbbbbbb  application/layer  100 B => aaaaaaaaaaaa  application/layer  10.0 MiB',
+      'Filtered bbbbbbbbbbbb  application/layer  100 B',
+      'Filtered bbbbbbbbbbbb  application/layer  100 B (removed)',
+      'Filtered bbbbbbbbbbbb  application/layer  100 B (what it refers to has changed)',
+    ])
+  })
+
+  it('goes on to say how it goes while blobs are made anew, and stops when they are there', () => {
+    const lines: string[] = []
+    const progress = progressLines((line) => lines.push(line))
+    progress.hear({ type: 'progress', descriptor: small, bytes: 10 * mebibyte })
+    vi.advanceTimersByTime(10_000)
+    progress.hear({ type: 'started', descriptor: large })
+    progress.hear({ type: 'copied', descriptor: small, result: large })
+    vi.advanceTimersByTime(30_000)
+    expect(lines.filter((line) => line.startsWith('Running'))).toEqual([
+      'Running  0 transfers, 10.0 MiB so far, 1.0 MiB/s',
+    ])
+    progress.stop()
+  })
+
   it('shows control characters from outside as escapes', () => {
     const title = { ...small, annotations: { 'org.opencontainers.image.title': 'a\u001b[2J\nb' } }
     const lines = heard(

@@ -20,6 +20,47 @@ function modulesIn(stderr: string): readonly string[] {
 
 const heavy = /node_modules\/(?!commander\/)|src\/(copy|targets|server)\/|node:(http|https|tls)$/
 
+const wrongCopies: readonly (readonly [flags: readonly string[], error: RegExp])[] = [
+  [['--referrers', 'root'], /--referrers .* only with --recursive/],
+  [['--depth', '2'], /--depth .* only with --recursive/],
+  [['--digest-tags'], /--digest-tags .* only with --recursive/],
+  [['--artifact-type', 'a/b'], /--artifact-type .* only with --recursive/],
+  [['--require-referrer', 'a/b'], /--require-referrer .* only with --recursive/],
+  [['-r', '--referrers', 'some'], /none, root, all/],
+  [['-r', '--depth', '0'], /whole number from 1/],
+  [['-r', '--require-referrer', ''], /is empty/],
+  [['-r', '--artifact-type', ''], /is empty/],
+  [['-r', '--require-referrer', 'a/b', '--referrers', 'none'], /leave out one of them/],
+  [['-r', '--require-referrer', 'a/b', '--artifact-type', 'a/c'], /add --artifact-type a\/b/],
+  [['--platform', 'linux/amd64,'], /os\/arch/],
+  [['--platform', 'linux/arm*'], /a whole part/],
+  [['--platform', ''], /os\/arch/],
+  [['--keep-index'], /--platform, which is missing/],
+  [['--sparse'], /--platform with several/],
+  [['--sparse', '--platform', 'linux/amd64'], /--platform with several/],
+  [['--sparse', '--platform', 'linux/amd64,linux/amd64'], /--platform with several/],
+  [['--to-oci', '--to-docker'], /exclude each other/],
+  [['--to-docker', '--compress', 'zstd:3'], /have no zstd/],
+  [['--compress', 'brotli'], /zstd, gzip or none/],
+  [['--compress', 'zstd:fast'], /zstd, gzip or none/],
+  [['--compress', 'gzip:10'], /--compress: gzip has the levels 1 to 9, not 10/],
+  [['--compress', 'zstd:0'], /levels 1 to 19/],
+  [['--compress', 'none:1'], /no level/],
+  [['--created', 'yesterday'], /--created: "yesterday" is no point in time/],
+  [['--created', ''], /no point in time/],
+  [['--annotation', 'name'], /NAME=VALUE/],
+  [['--annotation', '=value'], /NAME=VALUE/],
+  [['--annotation-remove', ''], /is empty/],
+  [['--annotation', 'a=b', '--annotation-remove', 'a'], /both name a:/],
+  [['--on-invalidated', 'ignore'], /drop, keep, repoint/],
+  [['--on-invalidated', 'keep'], /without a flag that changes something/],
+  [['--record-original-digest'], /without a flag that changes something/],
+  [
+    ['--record-original-digest', '--platform', 'linux/*', '--sparse'],
+    /without a flag that changes something/,
+  ],
+]
+
 describe('the command line', () => {
   it.each([
     [['--help'], 0],
@@ -110,6 +151,13 @@ describe('the command line', () => {
     const { code, stdout, stderr } = await runCommand(args)
     expect(code).toBe(2)
     expect(stdout).toBe('')
+    expect(stderr).toMatch(error)
+    expect(stderr).not.toMatch(/^ +at /m)
+  })
+
+  it.each(wrongCopies)('cp with %j exits with 2 and one sentence', async (flags, error) => {
+    const { code, stdout, stderr } = await runCommand(['cp', 'host/app:v1', 'oci:out', ...flags])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(error)
     expect(stderr).not.toMatch(/^ +at /m)
   })

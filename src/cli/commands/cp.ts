@@ -1,24 +1,27 @@
 import { env, stderr } from 'node:process'
-import { formatBytes } from '../../content/format-bytes.ts'
 import { isTag } from '../../content/reference.ts'
+import type { ExtendedCopyOptions, ExtendedCopyResult } from '../../copy/extended-options.ts'
 import type { CopyOptions, CopyResult } from '../../copy/options.ts'
+import type { CopyEvent } from '../../events.ts'
+import type { Target } from '../../targets/target.ts'
 import { flagsOfSide, secretWarnings, readConnection, type Connection } from '../connection.ts'
 import type { CpFlags } from '../flags.ts'
 import { auditedPlace } from '../audit-log.ts'
 import { CopyAudit } from '../copy-audit.ts'
+import { checkRoot, readChoices, type CopyChoices } from '../copy-choices.ts'
 import { mountRepositories } from '../mount-from.ts'
 import { newWarnings, writeTrace } from '../output/command-events.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
 import { progressBars } from '../output/progress-bars.ts'
 import { progressLines } from '../output/progress-lines.ts'
-import { formatRate, type Progress } from '../output/progress.ts'
+import type { Progress } from '../output/progress.ts'
 import { CopyCounter, type CopyReport } from '../output/report.ts'
+import { describeInvalidated, describeTotals } from '../output/summary.ts'
 import { formatJson, writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
 import { soleReference } from '../sole-reference.ts'
 import { Targets } from '../targets.ts'
-import { uploadJournal } from '../upload-journal.ts'
 import { usageError } from '../usage-error.ts'
 
 /** `copygraph cp`: copies the graph under a reference, and says what is at the destination then. */
@@ -34,6 +37,7 @@ export async function cp(
   if (flags.fromPasswordStdin === true && flags.toPasswordStdin === true) {
     throw usageError('--from-password-stdin and --to-password-stdin cannot both read stdin: give one of them')
   }
+  const choices = await readChoices(flags)
   const parties = {
     source: partyOf(source, flags, 'source'),
     destination: partyOf(destination, flags, 'destination'),
@@ -46,7 +50,7 @@ export async function cp(
     const audit = log && new CopyAudit(log, places)
     const options = { signal, mountFrom }
     try {
-      await copyBetween({ source, destination, targets, connections, flags, audit, options })
+      await copyBetween({ source, destination, targets, connections, flags, choices, audit, options })
     } catch (error) {
       audit?.failed(error, signal)
       throw error
@@ -67,6 +71,7 @@ interface Job {
   readonly targets: Targets
   readonly connections: Connections
   readonly flags: CpFlags
+  readonly choices: CopyChoices
   readonly audit: CopyAudit | undefined
   readonly options: Pick<CopyOptions, 'signal' | 'mountFrom'>
 }
@@ -77,10 +82,11 @@ async function copyBetween({
   targets,
   connections,
   flags,
+  choices,
   audit,
   options,
 }: Job): Promise<void> {
-  const { copy } = await import('../../copy/copy.ts')
+  const { uploadJournal } = await import('../upload-journal.ts')
   const from = await targets.open(source.place, connections.source)
   const to = await targets.open(destination.place, connections.destination, {
     chunkBytes: flags.chunkSize,
@@ -91,28 +97,70 @@ async function copyBetween({
   const counter = new CopyCounter()
   const progress = chooseProgress(flags)
   const isNew = newWarnings()
+  const onEvent = (event: CopyEvent): void => {
+    counter.hear(event)
+    audit?.hear(event)
+    if (flags.debug === true && (event.type === 'request' || progress === undefined)) writeTrace(event)
+    if (isNew(event)) progress?.hear(event)
+  }
   const started = performance.now()
-  const result = await copy(from, reference, to, {
+  const run = flags.recursive === true ? copyExtended : copyAlone
+  const result = await run(from, reference, to, {
     ...options,
+    ...choices.options,
+    mapRoot: watchRoot({ choices, flags, audit }, onEvent),
     destinationReference: destinationReferences(reference, source, destination),
-    platform: flags.platform,
     concurrency: flags.concurrency,
-    verify: flags.verify,
     keepPartial: true,
     foreignLayers: flags.foreignLayers,
     onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
-    onEvent(event) {
-      counter.hear(event)
-      audit?.hear(event)
-      if (flags.debug === true && (event.type === 'request' || progress === undefined)) writeTrace(event)
-      if (isNew(event)) progress?.hear(event)
-    },
+    onEvent,
   }).finally(() => progress?.stop())
-  audit?.done()
-  if (flags.quiet !== true) writeLine(summaryOf(counter, source, destination, performance.now() - started))
+  audit?.done(result.root)
+  if (flags.quiet !== true) {
+    result.invalidated.map(describeInvalidated).forEach(writeWarning)
+    const ends = `${formatAddress(source)} => ${formatAddress(destination)}`
+    writeLine(`${ends}: ${describeTotals(counter.totals, performance.now() - started)}`)
+  }
   const name = `${formatPlace(destination.place)}@${result.root.digest}\n`
   const isJson = flags.format === 'json'
   await writeData(isJson ? formatJson(reportOf(result, counter, source, destination)) : name)
+}
+
+/** A `mapRoot` that keeps the root, and has it looked at where that is needed. */
+function watchRoot(
+  { choices, flags, audit }: Pick<Job, 'choices' | 'flags' | 'audit'>,
+  onEvent: (event: CopyEvent) => void,
+): CopyOptions['mapRoot'] {
+  const check = checkRoot(choices, (message) => onEvent({ type: 'warning', side: 'source', message }))
+  // Of what an extended copy tells, the first node need not be the one that was asked for.
+  if (audit === undefined || flags.recursive !== true) return check
+  return (state) => {
+    audit.found(state.root)
+    return check === undefined ? state.root : check(state)
+  }
+}
+
+type Result = CopyResult & Partial<Pick<ExtendedCopyResult, 'digestTags'>>
+
+async function copyAlone(
+  source: Target,
+  reference: string,
+  destination: Target,
+  options: ExtendedCopyOptions,
+): Promise<Result> {
+  const { copy } = await import('../../copy/copy.ts')
+  return copy(source, reference, destination, options)
+}
+
+async function copyExtended(
+  source: Target,
+  reference: string,
+  destination: Target,
+  options: ExtendedCopyOptions,
+): Promise<Result> {
+  const { extendedCopy } = await import('../../copy/extended-copy.ts')
+  return extendedCopy(source, reference, destination, options)
 }
 
 async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<Connections> {
@@ -151,28 +199,8 @@ function chooseProgress(flags: CpFlags): Progress | undefined {
   return isTerminal && flags.tty && flags.debug !== true ? progressBars(stderr) : progressLines(writeLine)
 }
 
-function summaryOf(
-  counter: CopyCounter,
-  source: Address,
-  destination: Address,
-  milliseconds: number,
-): string {
-  const { nodes, bytes, requests } = counter.totals
-  const counts = [
-    `${nodes.copy} copied`,
-    ...(nodes.mount > 0 ? [`${nodes.mount} mounted`] : []),
-    ...(nodes.skip > 0 ? [`${nodes.skip} skipped`] : []),
-    ...(nodes.filter > 0 ? [`${nodes.filter} filtered`] : []),
-  ]
-  return (
-    `${formatAddress(source)} => ${formatAddress(destination)}: ${counts.join(', ')}, ` +
-    `${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s (${formatRate(bytes, milliseconds)}), ` +
-    `${requests.source} + ${requests.destination} requests`
-  )
-}
-
 function reportOf(
-  { root, tags }: CopyResult,
+  { root, tags, digestTags = [], invalidated }: Result,
   { totals, nodes }: CopyCounter,
   source: Address,
   destination: Address,
@@ -184,7 +212,15 @@ function reportOf(
     tags,
     descriptor: root,
     totals,
+    digestTags,
     nodes,
+    invalidated: invalidated.map(({ descriptor, artifactType, subject, disposition, reason }) => ({
+      digest: descriptor.digest,
+      artifactType,
+      subject: subject.digest,
+      disposition,
+      reason,
+    })),
   }
 }
 

@@ -2,12 +2,12 @@ import { stderr } from 'node:process'
 import { inspect, styleText } from 'node:util'
 import { CommanderError } from 'commander'
 import { printable, printableLines } from '../../content/printable.ts'
-import { CopyError, errorCode } from '../../errors.ts'
+import { CopyError, errorCode, OciError } from '../../errors.ts'
 import { AuditLog } from '../audit-log.ts'
 import type { FlagPrefix } from '../connection.ts'
 import type { Place } from '../references.ts'
 import { exitCodes } from './exit-codes.ts'
-import { hintFor, systemCode } from './hints.ts'
+import { hintFor, platformOperations, systemCode } from './hints.ts'
 
 /** One end of what a command does. */
 export interface Party {
@@ -119,9 +119,16 @@ function partyOf(error: unknown, context: FailureContext): Party | undefined {
 
 /** The message, and where it failed if the message does not name that. */
 function sentenceOf(error: unknown, context: FailureContext): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const party = partyOf(error, context)
   return party === undefined || message.includes(nameIn(party)) ? message : `${message} (${party.name})`
+}
+
+/** Which function of the library's options refused the platforms that were typed is nothing to who typed them. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const isOfPlatforms = error instanceof CopyError && platformOperations.has(error.operation)
+  return isOfPlatforms && error.cause instanceof OciError ? error.cause.message : error.message
 }
 
 /** As targets call themselves in their messages. */

@@ -2,6 +2,7 @@ import {
   isCertificateCode,
   isNotTlsCode,
   causesOf,
+  CopyError,
   errorCode,
   OciError,
   ResponseError,
@@ -16,7 +17,23 @@ export function hintFor(error: unknown, party: Party | undefined): string {
   const code = errorCode(error)
   const ofSystem = system === undefined ? undefined : systemHint(system, party)
   const ofCode = code === undefined ? undefined : codeHint(code, error, party)
-  return ofSystem ?? ofCode ?? 'run it again with --debug to see each request and where it failed'
+  return (
+    ofSystem ??
+    choiceHint(error) ??
+    ofCode ??
+    'run it again with --debug to see each request and where it failed'
+  )
+}
+
+/** What a copy was doing when it failed, if that was choosing platforms. */
+export const platformOperations: ReadonlySet<string> = new Set(['filter', 'mapRoot'])
+
+/** About what is not at the source, although the reference is. */
+function choiceHint(error: unknown): string | undefined {
+  if (!(error instanceof CopyError) || errorCode(error) !== 'NOT_FOUND') return undefined
+  if (platformOperations.has(error.operation)) return 'give --platform one that is there'
+  if (error.operation !== 'find the referrers of') return undefined
+  return 'nothing was written: attach what --require-referrer asks for, or leave out that flag'
 }
 
 /** The code of the system or of TLS in the causes of an error, such as ENOSPC. */

@@ -87,9 +87,11 @@ class BarState {
       case 'copied':
       case 'mounted':
       case 'skipped':
-      case 'filtered':
         this.#outcomes[event.type] += 1
-        this.#transfers.delete(event.descriptor.digest)
+        this.#transfers.delete((event.result ?? event.descriptor).digest)
+        return
+      case 'filtered':
+        this.#outcomes.filtered += 1
         return
       default:
         return

@@ -1,7 +1,7 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import { formatBytes } from '../../content/format-bytes.ts'
 import { printable } from '../../content/printable.ts'
-import type { CopyEvent, SkipReason } from '../../events.ts'
+import type { CopyEvent, FilterReason, SkipReason } from '../../events.ts'
 import { describeNode, describeWait, formatRate, type Progress } from './progress.ts'
 
 const heartbeatMilliseconds = 10_000
@@ -14,13 +14,20 @@ const skipReasons: Readonly<Record<SkipReason, string>> = {
   'missing-subject': ' (the source does not have this subject)',
 }
 
+const filterReasons: Readonly<Record<FilterReason, string>> = {
+  'foreign-layer': ' (not to be distributed)',
+  filter: '',
+  modifier: ' (removed)',
+  invalidated: ' (what it refers to has changed)',
+}
+
 /** One line for each event, for logs; while blobs are on their way, one every ten seconds that says how it goes. */
 export function progressLines(write: (line: string) => void): Progress {
   let bytes = 0
   let bytesBefore = 0
   const running = new Set<string>()
   const heartbeat = setInterval(() => {
-    if (running.size === 0) return
+    if (running.size === 0 && bytes === bytesBefore) return
     const rate = formatRate(bytes - bytesBefore, heartbeatMilliseconds)
     bytesBefore = bytes
     const transfers = running.size === 1 ? '1 transfer' : `${running.size} transfers`
@@ -31,7 +38,7 @@ export function progressLines(write: (line: string) => void): Progress {
       if (event.type === 'progress') bytes += event.bytes
       if (event.type === 'started') running.add(event.descriptor.digest)
       if (event.type === 'copied' || event.type === 'mounted' || event.type === 'skipped') {
-        running.delete(event.descriptor.digest)
+        running.delete((event.result ?? event.descriptor).digest)
       }
       const line = lineOf(event)
       if (line !== undefined) write(line)
@@ -45,16 +52,17 @@ function lineOf(event: CopyEvent): string | undefined {
     case 'started':
       return nodeLine('Copying', event.descriptor)
     case 'copied':
-      return nodeLine('Copied', event.descriptor)
+      return nodeLine('Copied', event.descriptor) + becoming(event)
     case 'mounted':
-      return nodeLine('Mounted', event.descriptor)
+      return nodeLine('Mounted', event.descriptor) + becoming(event)
     case 'skipped':
       return (
         nodeLine(event.reason === 'exists' ? 'Exists' : 'Skipped', event.descriptor) +
-        skipReasons[event.reason]
+        skipReasons[event.reason] +
+        becoming(event)
       )
     case 'filtered':
-      return `${nodeLine('Filtered', event.descriptor)} (not to be distributed)`
+      return nodeLine('Filtered', event.descriptor) + filterReasons[event.reason]
     case 'tagged':
       return pad('Tagged') + printable(event.reference)
     case 'retry':
@@ -64,6 +72,10 @@ function lineOf(event: CopyEvent): string | undefined {
     default:
       return undefined
   }
+}
+
+function becoming({ result }: { readonly result?: Descriptor }): string {
+  return result === undefined ? '' : ` => ${describeNode(result)}  ${formatBytes(result.size)}`
 }
 
 function nodeLine(verb: string, descriptor: Descriptor): string {

@@ -1,20 +1,37 @@
 import type { Descriptor } from '../../content/descriptor.ts'
+import type { Disposition } from '../../copy/options.ts'
 import type { CopyEvent, FilterReason, NodeEvent, Side, SkipReason } from '../../events.ts'
 
 /** What became of a node. */
 export type NodeAction = 'copy' | 'skip' | 'mount' | 'rewrite' | 'filter'
 
-/** A node in the report of a copy. */
-export interface ReportNode {
-  /** With `mediaType` and `size`, as in its descriptor. */
+/** What a report says of a descriptor. */
+export interface ReportDescriptor {
   readonly digest: string
   readonly mediaType: string
   /** In bytes. */
   readonly size: number
-  /** The last thing that happened to it. */
+}
+
+/** A node in the report of a copy, as it is in the source. */
+export interface ReportNode extends ReportDescriptor {
+  /** The last thing that happened to it, but for being found where it was brought before. */
   readonly action: NodeAction
   /** Why it was skipped or filtered. */
   readonly reason?: SkipReason | FilterReason
+  /** What it is at the destination, if that is another node. */
+  readonly result?: ReportDescriptor
+}
+
+/** What says something of a node that has become another one, or was left out. */
+export interface ReportInvalidated {
+  readonly digest: string
+  readonly artifactType?: string | undefined
+  /** The digest of that node in the source. */
+  readonly subject: string
+  readonly disposition: Disposition
+  /** For people. */
+  readonly reason: string
 }
 
 /** What a copy moved. */
@@ -40,11 +57,14 @@ export interface CopyReport {
   readonly descriptor: Descriptor
   /** The sums. */
   readonly totals: ReportTotals
-  /** Each node once, in the order in which they ended first. */
+  /** The tags named after digests that were carried over. */
+  readonly digestTags: readonly string[]
+  /** Each node once, in the order in which they ended first; twice if it is there as it was and as another one. */
   readonly nodes: readonly ReportNode[]
+  readonly invalidated: readonly ReportInvalidated[]
 }
 
-/** What is counted while a copy runs. Each node keeps its last outcome. */
+/** What is counted while a copy runs. Each node keeps its last outcome, but one that was brought does not become one that was there. */
 export class CopyCounter {
   readonly #nodes = new Map<string, ReportNode>()
   readonly #requests = { source: 0, destination: 0 }
@@ -54,7 +74,14 @@ export class CopyCounter {
     if (event.type === 'request' && event.side !== undefined) this.#requests[event.side] += 1
     if (event.type === 'progress') this.#bytes += event.bytes
     const node = nodeOf(event)
-    if (node !== undefined) this.#nodes.set(`${node.digest} ${node.mediaType}`, node)
+    if (node === undefined) return
+    const plain = `${node.digest} ${node.mediaType}`
+    const key = node.result === undefined ? plain : `${plain} ${node.result.digest}`
+    const isLookedAtAgain = node.action === 'skip' && moved.has(this.#nodes.get(key)?.action)
+    if (isLookedAtAgain) return
+    // What is left out of one parent may come along below another one.
+    if (this.#nodes.get(plain)?.action === 'filter') this.#nodes.delete(plain)
+    this.#nodes.set(key, node)
   }
 
   get nodes(): readonly ReportNode[] {
@@ -68,21 +95,35 @@ export class CopyCounter {
   }
 }
 
+const moved: ReadonlySet<NodeAction | undefined> = new Set(['copy', 'mount', 'rewrite'])
+
 function nodeOf(event: CopyEvent): ReportNode | undefined {
   switch (event.type) {
     case 'copied':
-      return reportNode(event, 'copy')
+      return reportNode(event, event.result === undefined ? 'copy' : 'rewrite', resultOf(event))
     case 'mounted':
-      return reportNode(event, 'mount')
+      return reportNode(event, 'mount', resultOf(event))
     case 'skipped':
-      return { ...reportNode(event, 'skip'), reason: event.reason }
+      return reportNode(event, 'skip', { reason: event.reason, ...resultOf(event) })
     case 'filtered':
-      return { ...reportNode(event, 'filter'), reason: event.reason }
+      return reportNode(event, 'filter', { reason: event.reason })
     default:
       return undefined
   }
 }
 
-function reportNode({ descriptor: { digest, mediaType, size } }: NodeEvent, action: NodeAction): ReportNode {
-  return { digest, mediaType, size, action }
+function reportNode(
+  { descriptor }: NodeEvent,
+  action: NodeAction,
+  facts: Pick<ReportNode, 'reason' | 'result'>,
+): ReportNode {
+  return { ...reportDescriptor(descriptor), action, ...facts }
+}
+
+function resultOf({ result }: { readonly result?: Descriptor }): Pick<ReportNode, 'result'> {
+  return result === undefined ? {} : { result: reportDescriptor(result) }
+}
+
+function reportDescriptor({ digest, mediaType, size }: Descriptor): ReportDescriptor {
+  return { digest, mediaType, size }
 }

@@ -1,7 +1,7 @@
 import { mediaTypes } from '../../content/media-types.ts'
 import { blobPairs, manifestPairs, withBlobTypes } from './docker-media-types.ts'
 import { withField } from './fields.ts'
-import type { Modifier } from './modifier.ts'
+import type { BlobNode, Modification, Modifier } from './modifier.ts'
 
 const manifestTypes: ReadonlyMap<string, string> = new Map(manifestPairs)
 
@@ -20,7 +20,7 @@ export function toOci(): Modifier {
     id: 'to-oci',
     parameters: null,
     apply(node) {
-      if (node.kind === 'blob') return 'keep'
+      if (node.kind === 'blob') return blob(node)
       const mediaType = manifestTypes.get(node.mediaType)
       if (mediaType !== undefined) {
         // To clients these are unknown fields in Docker's manifests: they must not begin to mean something.
@@ -32,4 +32,10 @@ export function toOci(): Modifier {
         : 'keep'
     },
   }
+}
+
+/** At once, and not only in the manifest: a modifier that follows may make of OCI's layers what Docker has no type for. */
+function blob({ descriptor, content }: BlobNode): Modification {
+  const mediaType = blobTypes.get(descriptor.mediaType)
+  return mediaType === undefined ? 'keep' : { content, mediaType }
 }

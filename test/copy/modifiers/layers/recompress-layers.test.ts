@@ -10,6 +10,7 @@ import { copy } from '../../../../src/copy/copy.ts'
 import { copyGraph } from '../../../../src/copy/copy-graph.ts'
 import { recompressLayers } from '../../../../src/copy/modifiers/layers/recompress-layers.ts'
 import type { LayerCompression } from '../../../../src/copy/modifiers/layers/layer-types.ts'
+import { toOci } from '../../../../src/copy/modifiers/to-oci.ts'
 import { errorCode } from '../../../../src/errors.ts'
 import { MemoryTarget } from '../../../../src/targets/memory.ts'
 import { OciLayout } from '../../../../src/targets/oci-layout/oci-layout.ts'
@@ -48,6 +49,20 @@ function inPieces(source: Source, length: number): Source {
 }
 
 describe('recompressLayers', () => {
+  it('makes zstd layers of Docker’s, which have none, if toOci has changed them before', async () => {
+    const [source, destination] = [new MemoryTarget(), new MemoryTarget()]
+    const image = await pushImage(source, [{ tar: first }, { tar: second }], { isDocker: true })
+    const zstd = recompressLayers({ to: 'zstd' })
+    const { root } = await copyGraph(source, image, destination, { modifiers: [toOci(), zstd] })
+    const { manifest, tars } = await readImage(destination, root)
+    expect(root.mediaType).toBe(mediaTypes.ociManifest)
+    expect(manifest.config.mediaType).toBe(mediaTypes.ociConfig)
+    expect(manifest.layers.map(({ mediaType }) => mediaType)).toEqual([mediaTypeOf.zstd, mediaTypeOf.zstd])
+    expect(tars).toEqual([first, second])
+    const failure = copyGraph(source, image, new MemoryTarget(), { modifiers: [zstd, toOci()] })
+    expect(errorCode(await failure.catch((error: unknown) => error))).toBe('UNSUPPORTED')
+  })
+
   it.each(compressions.flatMap((from) => compressions.map((to) => [from, to] as const)))(
     'makes %s layers %s ones, and leaves tars, diff ids and the config as they are',
     async (from, to) => {
