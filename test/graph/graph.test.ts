@@ -45,9 +45,9 @@ describe('buildGraph', () => {
     const built = await buildGraph(source, drawing.descriptor('index'))
     expect(built.nodeCount()).toBe(6)
     expect(
-      (await buildGraph(await filled(), drawing.descriptor('index'), { referrers: false })).nodeCount(),
+      (await buildGraph(await filled(), drawing.descriptor('index'), { direction: 'down' })).nodeCount(),
     ).toBe(6)
-    const attempt = buildGraph(source, drawing.descriptor('index'), { referrers: true })
+    const attempt = buildGraph(source, drawing.descriptor('index'), { direction: 'both' })
     await expect(attempt).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 })

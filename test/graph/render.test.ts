@@ -29,7 +29,7 @@ describe('renderTree', () => {
 
   it('shows a subject that is missing', async () => {
     const source = await filled(['empty', 'spdx', 'sbom'])
-    const tree = renderTree(await buildGraph(source, drawing.descriptor('sbom'), { referrers: false }))
+    const tree = renderTree(await buildGraph(source, drawing.descriptor('sbom'), { direction: 'down' }))
     expect(tree).toContain(`subject ${drawing.descriptor('index').digest.slice(0, 19)}`)
     expect(tree).toContain('(not in the source)')
   })
