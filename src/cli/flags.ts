@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander'
 import type { Platform } from '../content/platform.ts'
 import * as values from './flag-values.ts'
 import type { ListenAddress } from './flag-values.ts'
+import type { Template } from './template.ts'
 
 /** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
 export interface CommonFlags {
@@ -77,6 +78,23 @@ export interface ListFlags extends TargetFlags {
 /** Of `copygraph resolve`. */
 export interface ResolveFlags extends TargetFlags {
   readonly platform?: Platform | undefined
+}
+
+/** Of `copygraph graph`. */
+export interface GraphFlags extends ConnectionFlags {
+  readonly platform?: Platform | undefined
+  readonly direction?: 'down' | 'up' | 'both' | undefined
+  readonly depth?: number | undefined
+  readonly format: 'tree' | 'json' | 'dot' | 'mermaid' | 'svg' | 'html'
+}
+
+/** Of `copygraph discover`. */
+export interface DiscoverFlags extends ConnectionFlags {
+  readonly platform?: Platform | undefined
+  readonly artifactType?: string | undefined
+  readonly depth?: number | undefined
+  readonly format: 'tree' | 'json'
+  readonly template?: Template | undefined
 }
 
 /** Of `copygraph serve`. */
@@ -186,9 +204,9 @@ export function addSharedFlags(command: Command): Command {
     )
 }
 
-/** Where one side of a copy keeps referrers. */
-export function addReferrersFlag(command: Command, prefix: 'from-' | 'to-'): Command {
-  const whose = { 'from-': 'the source', 'to-': 'the destination' }[prefix]
+/** Where one side of a copy, or the registry of a command with one target, keeps referrers. */
+export function addReferrersFlag(command: Command, prefix: '' | 'from-' | 'to-' = ''): Command {
+  const whose = { '': 'the registry', 'from-': 'the source', 'to-': 'the destination' }[prefix]
   const text = `where ${whose} keeps referrers (found out): in its API, or in tags`
   const option = new Option(`--${prefix}distribution-spec <how>`, text)
   return command.addOption(option.choices(['v1.1-referrers-api', 'v1.1-referrers-tag']))

@@ -1,7 +1,7 @@
 import { Graph } from '@dagrejs/graphlib'
 import PQueue from 'p-queue'
 import type { Annotations } from '../content/annotations.ts'
-import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import { nodeKey, plainDescriptor, type Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { Edge } from '../content/manifest-types.ts'
 import { SizeExceedsLimitError, UnsupportedError } from '../errors.ts'
@@ -209,7 +209,8 @@ class Builder {
     for (const { descriptor: predecessor, edge } of predecessors) {
       const above = this.#id(predecessor, predecessor.annotations)
       // What the manifest itself says of its successor is more than what the list of predecessors does.
-      if (!this.graph.hasEdge(above, id)) this.graph.setEdge(above, id, { edge, descriptor })
+      if (!this.graph.hasEdge(above, id))
+        this.graph.setEdge(above, id, { edge, descriptor: plainDescriptor(descriptor) })
     }
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { buildGraph } from '../../src/graph/graph.ts'
-import { renderTree } from '../../src/graph/render.ts'
+import { renderTree } from '../../src/graph/render-tree.ts'
 import { drawing, filled } from './drawing.ts'
 
 describe('renderTree', () => {
