@@ -95,10 +95,28 @@ export { selectPlatform } from './copy/select-platform.ts'
 export type { CachedSourceOptions } from './copy/cached-source.ts'
 
 export { buildGraph } from './graph/graph.ts'
-export type { BuildGraphOptions, ContentGraph, GraphEdge, GraphLabel, GraphNode } from './graph/graph.ts'
+export type {
+  BuildGraphOptions,
+  ContentGraph,
+  GraphDirection,
+  GraphEdge,
+  GraphLabel,
+  GraphNode,
+  GraphNodeState,
+} from './graph/graph.ts'
+export { findReferrers } from './graph/find-referrers.ts'
+export type { FindReferrersOptions, FoundReferrer } from './graph/find-referrers.ts'
 export { walkPredecessors } from './graph/predecessors.ts'
 export type { PredecessorsOptions, WalkedPredecessor } from './graph/predecessors.ts'
-export { renderTree } from './graph/render.ts'
+export { renderDot } from './graph/render-dot.ts'
+export { renderHtml } from './graph/render-html.ts'
+export { renderJson } from './graph/render-json.ts'
+export type { JsonGraph, JsonGraphEdge, JsonGraphNode } from './graph/render-json.ts'
+export type { NodeKind } from './graph/node-kind.ts'
+export { renderMermaid } from './graph/render-mermaid.ts'
+export { renderReferrers } from './graph/render-referrers.ts'
+export { renderSvg } from './graph/render-svg.ts'
+export { renderTree } from './graph/render-tree.ts'
 export { walk } from './graph/walk.ts'
 export type { WalkedNode, WalkOptions } from './graph/walk.ts'
 

@@ -4,7 +4,7 @@ import type { PlatformPattern } from '../copy/filters.ts'
 import type { RootState } from '../copy/options.ts'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { CpFlags } from './flags.ts'
-import type { GraphFlags } from './graph-flags.ts'
+import type { CopyFlags } from './copy-flags.ts'
 import { usageError } from './usage-error.ts'
 
 /** What of a graph is copied, and what becomes of it. */
@@ -52,11 +52,11 @@ export function checkRoot(
 }
 
 /** Whether platforms are chosen by narrowing an index down to them. */
-function isNarrowed({ platform = [], keepIndex = false }: GraphFlags): boolean {
+function isNarrowed({ platform = [], keepIndex = false }: CopyFlags): boolean {
   return keepIndex || platform.length > 1 || platform.some((name) => name.includes('*'))
 }
 
-async function patternsOf(flags: GraphFlags): Promise<readonly PlatformPattern[]> {
+async function patternsOf(flags: CopyFlags): Promise<readonly PlatformPattern[]> {
   const { platform = [] } = flags
   if (platform.length === 0 || !isNarrowed(flags)) return []
   const { parsePlatformPattern } = await import('../copy/filters.ts')
@@ -64,7 +64,7 @@ async function patternsOf(flags: GraphFlags): Promise<readonly PlatformPattern[]
 }
 
 async function filterOf(
-  { sparse = false }: GraphFlags,
+  { sparse = false }: CopyFlags,
   platforms: readonly PlatformPattern[],
 ): Promise<ExtendedCopyOptions['filter']> {
   if (platforms.length === 0) return undefined
@@ -74,19 +74,19 @@ async function filterOf(
 
 async function ascentFilterOf({
   artifactType = [],
-}: GraphFlags): Promise<ExtendedCopyOptions['ascentFilter']> {
+}: CopyFlags): Promise<ExtendedCopyOptions['ascentFilter']> {
   if (artifactType.length === 0) return undefined
   const { anyOf, hasArtifactType } = await import('../copy/filters.ts')
   return anyOf(...artifactType.map((type) => hasArtifactType(type)))
 }
 
-function isModifying(flags: GraphFlags): boolean {
+function isModifying(flags: CopyFlags): boolean {
   const { stripAttestations, toOci, toDocker, compress, created, annotation, annotationRemove } = flags
   const choices = [stripAttestations, toOci, toDocker, compress, created, annotation, annotationRemove]
   return choices.some((choice) => choice !== undefined) || flags.recordOriginalDigest === true
 }
 
-function refuseContradictions(flags: GraphFlags): void {
+function refuseContradictions(flags: CopyFlags): void {
   const wrong =
     lackOfRecursion(flags) ??
     contradictionInReferrers(flags) ??
@@ -95,7 +95,7 @@ function refuseContradictions(flags: GraphFlags): void {
   if (wrong !== undefined) throw usageError(wrong)
 }
 
-function lackOfRecursion(flags: GraphFlags): string | undefined {
+function lackOfRecursion(flags: CopyFlags): string | undefined {
   if (flags.recursive === true) return undefined
   const { referrers, depth, digestTags, requireReferrer, artifactType } = flags
   const given = Object.entries({
@@ -112,7 +112,7 @@ function contradictionInReferrers({
   requireReferrer = [],
   artifactType,
   referrers,
-}: GraphFlags): string | undefined {
+}: CopyFlags): string | undefined {
   if (requireReferrer.length > 0 && referrers === 'none') {
     return '--require-referrer looks for what --referrers none leaves out: leave out one of them'
   }
@@ -121,7 +121,7 @@ function contradictionInReferrers({
   return `--require-referrer ${unwanted} is left out by --artifact-type: add --artifact-type ${unwanted}`
 }
 
-function contradictionInPlatforms(flags: GraphFlags): string | undefined {
+function contradictionInPlatforms(flags: CopyFlags): string | undefined {
   const { platform = [], keepIndex = false, sparse = false } = flags
   if (keepIndex && platform.length === 0) return '--keep-index says something of --platform, which is missing'
   if (sparse && !(platform.length > 0 && isNarrowed(flags))) {
@@ -130,7 +130,7 @@ function contradictionInPlatforms(flags: GraphFlags): string | undefined {
   return undefined
 }
 
-function contradictionInModifiers(flags: GraphFlags): string | undefined {
+function contradictionInModifiers(flags: CopyFlags): string | undefined {
   const { toOci = false, toDocker = false, compress, annotation, annotationRemove = [] } = flags
   if (toOci && toDocker) return '--to-oci and --to-docker exclude each other: give one of them'
   if (toDocker && compress?.to === 'zstd')
@@ -140,7 +140,7 @@ function contradictionInModifiers(flags: GraphFlags): string | undefined {
   return lackOfChange(flags)
 }
 
-function lackOfChange(flags: GraphFlags): string | undefined {
+function lackOfChange(flags: CopyFlags): string | undefined {
   const { recordOriginalDigest, onInvalidated, sparse = false } = flags
   const isChanging =
     isModifying({ ...flags, recordOriginalDigest: undefined }) || (isNarrowed(flags) && !sparse)

@@ -6,11 +6,11 @@ import { setCreated } from '../copy/modifiers/set-created.ts'
 import { stripAttestations } from '../copy/modifiers/strip-attestations.ts'
 import { toDocker } from '../copy/modifiers/to-docker.ts'
 import { toOci } from '../copy/modifiers/to-oci.ts'
-import type { GraphFlags } from './graph-flags.ts'
+import type { CopyFlags } from './copy-flags.ts'
 import { usageError } from './usage-error.ts'
 
 /** The modifiers that flags ask for, in the order that the help names. Throws a usage error. */
-export function modifiersOf(flags: GraphFlags): readonly Modifier[] {
+export function modifiersOf(flags: CopyFlags): readonly Modifier[] {
   const { compress, created, annotation, annotationRemove } = flags
   const texts = [
     ...(annotation ?? []),

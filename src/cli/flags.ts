@@ -1,8 +1,9 @@
 import { Option, type Command } from 'commander'
 import type { Platform } from '../content/platform.ts'
-import type { GraphFlags } from './graph-flags.ts'
+import type { CopyFlags } from './copy-flags.ts'
 import * as values from './flag-values.ts'
 import type { ListenAddress } from './flag-values.ts'
+import type { Template } from './template.ts'
 
 /** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
 export interface CommonFlags {
@@ -80,6 +81,23 @@ export interface ResolveFlags extends TargetFlags {
   readonly platform?: Platform | undefined
 }
 
+/** Of `copygraph graph`. */
+export interface CopyFlags extends ConnectionFlags {
+  readonly platform?: Platform | undefined
+  readonly direction?: 'down' | 'up' | 'both' | undefined
+  readonly depth?: number | undefined
+  readonly format: 'tree' | 'json' | 'dot' | 'mermaid' | 'svg' | 'html'
+}
+
+/** Of `copygraph discover`. */
+export interface DiscoverFlags extends ConnectionFlags {
+  readonly platform?: Platform | undefined
+  readonly artifactType?: string | undefined
+  readonly depth?: number | undefined
+  readonly format: 'tree' | 'json'
+  readonly template?: Template | undefined
+}
+
 /** Of `copygraph serve`. */
 export interface ServeFlags extends CommonFlags {
   readonly listen: ListenAddress
@@ -92,7 +110,7 @@ export interface ServeFlags extends CommonFlags {
 
 /** Of `copygraph cp`. */
 export interface CpFlags
-  extends FormatFlags, GraphFlags, SharedFlags, Prefixed<'from', SideFlags>, Prefixed<'to', SideFlags> {
+  extends FormatFlags, CopyFlags, SharedFlags, Prefixed<'from', SideFlags>, Prefixed<'to', SideFlags> {
   readonly concurrency?: number | undefined
   readonly chunkSize?: number | undefined
   readonly verify: 'root' | 'manifests' | 'full'
@@ -186,9 +204,9 @@ export function addSharedFlags(command: Command): Command {
     )
 }
 
-/** Where one side of a copy keeps referrers. */
-export function addReferrersFlag(command: Command, prefix: 'from-' | 'to-'): Command {
-  const whose = { 'from-': 'the source', 'to-': 'the destination' }[prefix]
+/** Where one side of a copy, or the registry of a command with one target, keeps referrers. */
+export function addReferrersFlag(command: Command, prefix: '' | 'from-' | 'to-' = ''): Command {
+  const whose = { '': 'the registry', 'from-': 'the source', 'to-': 'the destination' }[prefix]
   const text = `where ${whose} keeps referrers (found out): in its API, or in tags`
   const option = new Option(`--${prefix}distribution-spec <how>`, text)
   return command.addOption(option.choices(['v1.1-referrers-api', 'v1.1-referrers-tag']))

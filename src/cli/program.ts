@@ -5,8 +5,10 @@ import { printable } from '../content/printable.ts'
 import { redacted } from '../content/reference.ts'
 import * as values from './flag-values.ts'
 import * as flags from './flags.ts'
-import { addGraphFlags } from './graph-flags.ts'
+import { addCopyFlags } from './copy-flags.ts'
+import { addGraphCommands } from './graph-commands.ts'
 import { exitCodesHelp } from './output/exit-codes.ts'
+import { referencesHelp } from './output/references-help.ts'
 
 /** What a command gets from the process that it runs in. */
 export interface CommandContext {
@@ -32,18 +34,12 @@ export function createProgram(context: CommandContext, onExitCode: (code: number
   addCp(program, context, onExitCode)
   addServe(program, context, onExitCode)
   addResolve(program, context, onExitCode)
+  addGraphCommands(program, context, onExitCode)
   addRepo(program, context, onExitCode)
   addLogin(program, context, onExitCode)
   addLogout(program, context, onExitCode)
   return program
 }
-
-const referencesHelp = `
-References:
-  host/repository:tag, host/repository@digest, host/repository:tag@digest
-  docker://alpine                        as docker reads it: docker.io/library/alpine:latest
-  oci:DIR:tag, oci:DIR@digest, oci:DIR   an OCI image layout; also ocidir://DIR:tag
-`
 
 const cpHelp = `
 A destination may have several tags: host/repository:v1,v1.2,latest. Without one, a repository gets the tag of the
@@ -69,7 +65,7 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
     .usage('[options] <source> <destination>[,tag...]')
     .argument('<source>')
     .argument('<destination>')
-  addGraphFlags(command)
+  addCopyFlags(command)
   addTransferFlags(command)
   addSideFlags(command)
   flags.addFormatFlag(command)

@@ -3,7 +3,7 @@ import type { SignalOptions } from '../events.ts'
 import type { Target } from '../targets/target.ts'
 import { audited, auditedPlace, type AuditEntry, type AuditOperation } from './audit-log.ts'
 import { secretWarnings, readConnection, type Connection } from './connection.ts'
-import type { TargetFlags } from './flags.ts'
+import type { ConnectionFlags } from './flags.ts'
 import { commandEvents } from './output/command-events.ts'
 import { runCommand, writeWarning, type Party } from './output/failure.ts'
 import { formatAddress, referenceIn, type Address } from './references.ts'
@@ -17,7 +17,7 @@ export interface Found {
 /** Runs a command that works on one target, and closes what it opened. Resolves to the exit code. */
 export function runOnTarget(
   address: Address & Pick<ConnectedParty, 'operation'>,
-  flags: TargetFlags,
+  flags: ConnectionFlags,
   signal: AbortSignal,
   work: (target: Target, options: SignalOptions) => Promise<Found>,
 ): Promise<number> {
@@ -39,7 +39,7 @@ export interface ConnectedParty extends Pick<Party, 'place' | 'name'> {
 /** The same for a command that opens by itself what it works on. */
 export function runConnected(
   party: ConnectedParty,
-  flags: TargetFlags,
+  flags: ConnectionFlags,
   signal: AbortSignal,
   work: (targets: Targets, connection: Connection, options: SignalOptions) => Promise<Found>,
 ): Promise<number> {

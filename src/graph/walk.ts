@@ -20,7 +20,7 @@ export interface WalkOptions extends SignalOptions {
   readonly maxNodes?: number | undefined
   /** The largest manifest that is read, in bytes; beyond it the walk fails with SIZE_EXCEEDS_LIMIT. @default 4 MiB */
   readonly maxMetadataBytes?: number | undefined
-  /** Manifests read at once. @default 8 */
+  /** Manifests read, or lists of predecessors, at once. @default 8 */
   readonly concurrency?: number | undefined
   /** The media types that are manifests; every other node is a leaf. @default those of the source */
   readonly manifestTypes?: ManifestTypes | undefined
@@ -36,7 +36,7 @@ export interface WalkedNode {
   readonly facts?: ManifestFacts
   /** Subject first; none for a blob. */
   readonly successors: readonly Successor[]
-  /** A subject that the source does not have, which the spec allows. */
+  /** The source does not have it. */
   readonly isMissing?: boolean
 }
 
@@ -44,6 +44,8 @@ export interface WalkedNode {
 export const defaultMaxDepth = 1000
 /** The most nodes that are met when nothing else is said. */
 export const defaultMaxNodes = 1_000_000
+/** What is read at once when nothing else is said. */
+export const defaultConcurrency = 8
 
 /**
  * Every node under a root, each once, level by level, without its content. The walk reads one level of manifests at
@@ -52,28 +54,20 @@ export const defaultMaxNodes = 1_000_000
  * Errors: NOT_FOUND for a manifest that is missing (a missing subject is a node with `isMissing`), INVALID_MANIFEST,
  * SIZE_EXCEEDS_LIMIT. Costs O(nodes + edges); memory O(nodes).
  */
-export function walk(
+export async function* walk(
   source: Source,
   root: Descriptor,
   options: WalkOptions = {},
 ): AsyncGenerator<WalkedNode> {
-  return walkOn(source, root, new SeenNodes(options.maxNodes), options)
-}
-
-/** The same for what several walks have not seen yet. */
-export async function* walkOn(
-  source: Source,
-  root: Descriptor,
-  seen: SeenNodes,
-  options: WalkOptions,
-): AsyncGenerator<WalkedNode> {
-  const { maxDepth = defaultMaxDepth, concurrency = 8, signal } = options
+  const { maxDepth = defaultMaxDepth, maxNodes, concurrency = defaultConcurrency, signal } = options
+  const seen = new SeenNodes(maxNodes)
   const queue = new PQueue({ concurrency })
   let level: readonly Successor[] = seen.add(root) ? [{ descriptor: root, edge: 'contains' }] : []
   for (let depth = 0; level.length > 0; depth++) {
     signal?.throwIfAborted()
     if (depth > maxDepth) throw new SizeExceedsLimitError(`the graph is more than ${maxDepth} levels deep`)
-    const nodes = await readLevel(level, depth, queue, { source, options })
+    const open = level.map(({ descriptor, edge }) => ({ descriptor, mayBeMissing: edge === 'subject' }))
+    const nodes = await readNodes(open, depth, queue, { source, options })
     yield* nodes
     level = nodes.flatMap(({ successors }) => successors.filter(({ descriptor }) => seen.add(descriptor)))
   }
@@ -97,25 +91,33 @@ export class SeenNodes {
   }
 }
 
-interface Reading {
+/** Where nodes are read, and how. */
+export interface Reading {
   readonly source: Source
   readonly options: WalkOptions
 }
 
-/** When it fails it starts nothing more, and settles when nothing is being read any more. */
-async function readLevel(
-  level: readonly Successor[],
+/** A node that is about to be read. */
+export interface OpenNode {
+  readonly descriptor: Descriptor
+  /** Whether the source need not have it: it is then a node with `isMissing`, and no error. */
+  readonly mayBeMissing: boolean
+}
+
+/** One level of a walk, in its order. When it fails it starts nothing more, and settles when nothing is being read any more. */
+export async function readNodes(
+  nodes: readonly OpenNode[],
   depth: number,
   queue: PQueue,
   reading: Reading,
 ): Promise<readonly WalkedNode[]> {
-  const { source, options } = reading
-  const types = options.manifestTypes ?? source.manifestTypes ?? standardManifestTypes
+  const types = manifestTypesOf(reading)
   try {
     return await Promise.all(
-      level.map(async ({ descriptor, edge }) => {
+      nodes.map(async (node) => {
+        const { descriptor } = node
         if (!types.isManifest(descriptor.mediaType)) return { descriptor, depth, successors: [] }
-        return queue.add(() => readManifest({ descriptor, edge }, depth, types, reading))
+        return queue.add(() => readManifest(node, depth, types, reading))
       }),
     )
   } finally {
@@ -124,8 +126,13 @@ async function readLevel(
   }
 }
 
+/** Those of the options, else those of the source, else the standard ones. */
+export function manifestTypesOf({ source, options }: Reading): ManifestTypes {
+  return options.manifestTypes ?? source.manifestTypes ?? standardManifestTypes
+}
+
 async function readManifest(
-  { descriptor, edge }: Successor,
+  { descriptor, mayBeMissing }: OpenNode,
   depth: number,
   types: ManifestTypes,
   { source, options }: Reading,
@@ -137,7 +144,7 @@ async function readManifest(
     const facts = types.read(descriptor, bytes, { maxBytes: maxMetadataBytes })
     return { descriptor, depth, facts, successors: successorsOf(facts) }
   } catch (error) {
-    if (edge !== 'subject' || !(error instanceof NotFoundError)) throw error
+    if (!mayBeMissing || !(error instanceof NotFoundError)) throw error
     return { descriptor, depth, successors: [], isMissing: true }
   }
 }

@@ -3,7 +3,7 @@ import * as values from './flag-values.ts'
 import type { CompressionChoice } from './flag-values.ts'
 
 /** Of `copygraph cp`: what of a graph is copied, and what becomes of it. */
-export interface GraphFlags {
+export interface CopyFlags {
   readonly recursive?: boolean | undefined
   readonly referrers?: 'none' | 'root' | 'all' | undefined
   readonly depth?: number | undefined
@@ -25,8 +25,8 @@ export interface GraphFlags {
   readonly onInvalidated?: 'drop' | 'keep' | 'repoint' | undefined
 }
 
-/** Adds the flags of `GraphFlags`, with their sections of the help. */
-export function addGraphFlags(command: Command): void {
+/** Adds the flags of `CopyFlags`, with their sections of the help. */
+export function addCopyFlags(command: Command): void {
   addReferrerFlags(command)
   addPlatformFlags(command)
   addModifierFlags(command)
