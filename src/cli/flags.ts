@@ -82,7 +82,7 @@ export interface ResolveFlags extends TargetFlags {
 }
 
 /** Of `copygraph graph`. */
-export interface CopyFlags extends ConnectionFlags {
+export interface GraphFlags extends ConnectionFlags {
   readonly platform?: Platform | undefined
   readonly direction?: 'down' | 'up' | 'both' | undefined
   readonly depth?: number | undefined

@@ -36,7 +36,7 @@ function addGraph(program: Command, context: CommandContext, onExitCode: (code: 
         .choices(['tree', 'json', 'dot', 'mermaid', 'svg', 'html'])
         .default('tree'),
     )
-  addNodeFlags(command).action(async (reference: string, given: flags.CopyFlags) => {
+  addNodeFlags(command).action(async (reference: string, given: flags.GraphFlags) => {
     const { graph } = await import('./commands/graph.ts')
     onExitCode(await graph(reference, given, context))
   })

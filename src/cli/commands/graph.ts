@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { ContentGraph } from '../../graph/graph.ts'
-import type { CopyFlags } from '../flags.ts'
+import type { GraphFlags } from '../flags.ts'
 import { writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { parseSource } from '../references.ts'
@@ -8,7 +8,7 @@ import { resolveAddress } from '../resolve-address.ts'
 import { runOnTarget } from '../run-on-target.ts'
 
 /** `copygraph graph`: prints the graph around a reference. */
-export async function graph(text: string, flags: CopyFlags, { signal }: CommandContext): Promise<number> {
+export async function graph(text: string, flags: GraphFlags, { signal }: CommandContext): Promise<number> {
   const address = parseSource(text, { isLayout: flags.ociLayout })
   const { platform, direction, depth, format } = flags
   return runOnTarget({ ...address, operation: 'read' }, flags, signal, async (target, options) => {
@@ -25,13 +25,13 @@ export async function graph(text: string, flags: CopyFlags, { signal }: CommandC
 function tagsOf(
   tags: readonly string[],
   { digest }: Descriptor,
-  { platform }: CopyFlags,
+  { platform }: GraphFlags,
 ): ReadonlyMap<Descriptor['digest'], readonly string[]> {
   return new Map(tags.length === 0 || platform !== undefined ? [] : [[digest, tags]])
 }
 
 /** Only the renderer that is wanted is loaded: the layout of pictures takes a while. */
-async function render(built: ContentGraph, format: CopyFlags['format']): Promise<string> {
+async function render(built: ContentGraph, format: GraphFlags['format']): Promise<string> {
   switch (format) {
     case 'tree':
       return `${(await import('../../graph/render-tree.ts')).renderTree(built)}\n`
