@@ -31,7 +31,7 @@ export const lineHeight = 16
 export const padding = 8
 
 /** The most nodes of a picture: from about 2,000 in a chain on, the layout overflows the stack. */
-export const maxPictureNodes = 1000
+const maxPictureNodes = 1000
 
 /**
  * What the layout works on: nodes, and for each edge the levels that it crosses. So many take a few seconds; a small graph
