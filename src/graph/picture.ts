@@ -19,7 +19,7 @@ export interface Box extends Rectangle {
 /** An edge in its place. */
 export interface Arrow {
   readonly edge: LabelledEdge
-  /** From the side of one box to that of the other; two or more. */
+  /** From the middle of the right side of one box to that of the left side of the other; two or more. */
   readonly points: readonly Point[]
 }
 
@@ -73,8 +73,19 @@ export function layOut({ nodes, edges }: LabelledGraph): Picture {
     width,
     height,
     boxes: nodes.map((node) => ({ ...graph.node(node.id), node })),
-    arrows: edges.map((edge) => ({ edge, points: graph.edge(edge.from, edge.to).points })),
+    arrows: edges.map((edge) => ({ edge, points: routeOf(graph, edge) })),
   }
+}
+
+/** dagre's own ends stand anywhere on a box, and lead through others; its middle says where to pass between boxes. */
+function routeOf(graph: Graph<GraphSize, Rectangle, Route>, { from, to }: LabelledEdge): readonly Point[] {
+  const { points } = graph.edge(from, to)
+  const [start, end] = [graph.node(from), graph.node(to)]
+  return [
+    { x: start.x + start.width / 2, y: start.y },
+    ...(points.length > 3 ? points.slice(1, -1) : []),
+    { x: end.x - end.width / 2, y: end.y },
+  ]
 }
 
 const alternatives = `a picture has at most ${maxPictureNodes} nodes; a tree, JSON and DOT (for Graphviz) have no limit`

@@ -37,9 +37,15 @@ const arrowHead =
   '<path d="M0 0L8 4L0 8z" fill="#475569"/></marker></defs>'
 
 function drawArrow({ edge, points }: Arrow): string {
-  const path = points.map(({ x, y }) => `${round(x)} ${round(y)}`).join('L')
+  const path = points.map(({ x, y }, at) => {
+    const before = points[at - 1]
+    if (before === undefined) return `${round(x)} ${round(y)}`
+    // Level at both ends, so that the parts of a long arrow are one line.
+    const middle = round((before.x + x) / 2)
+    return `C${middle} ${round(before.y)} ${middle} ${round(y)} ${round(x)} ${round(y)}`
+  })
   const dashes = edge.edge === 'subject' ? ' stroke-dasharray="5 3"' : ''
-  return `<path d="M${path}" fill="none" stroke="#475569"${dashes} marker-end="url(#arrow)"/>`
+  return `<path d="M${path.join('')}" fill="none" stroke="#475569"${dashes} marker-end="url(#arrow)"/>`
 }
 
 function drawBox({ node, x, y, width, height }: Box): string {
