@@ -18,7 +18,6 @@ import type { CommandContext } from '../program.ts'
 import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
 import { soleReference } from '../sole-reference.ts'
 import { Targets } from '../targets.ts'
-import { uploadJournal } from '../upload-journal.ts'
 import { usageError } from '../usage-error.ts'
 
 /** `copygraph cp`: copies the graph under a reference, and says what is at the destination then. */
@@ -81,6 +80,7 @@ async function copyBetween({
   options,
 }: Job): Promise<void> {
   const { copy } = await import('../../copy/copy.ts')
+  const { uploadJournal } = await import('../upload-journal.ts')
   const from = await targets.open(source.place, connections.source)
   const to = await targets.open(destination.place, connections.destination, {
     chunkBytes: flags.chunkSize,
