@@ -10,6 +10,7 @@ export async function readHeaders(
   flag: string,
 ): Promise<Readonly<Record<string, string>> | undefined> {
   if (given.length === 0) return undefined
+  const { checkedHeaders } = await import('../targets/remote/transport/custom-headers.ts')
   const lines = await Promise.all(
     given.map(async (text) => (text.startsWith('@') ? linesOf(text.slice(1), flag) : [text])),
   )
