@@ -18,7 +18,6 @@ export async function readHeaders(
   const names = headers.map(([name]) => name.toLowerCase())
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw usageError(`${flag} has ${twice} twice: give it once`)
-  const { checkedHeaders } = await import('../targets/remote/transport/custom-headers.ts')
   try {
     return checkedHeaders(Object.fromEntries(headers))
   } catch (error) {
