@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { contentOf } from '../../src/content/content.ts'
@@ -81,7 +81,15 @@ describePeers(['sample'], 'The sample image with other layers', () => {
     it('unpacks to the same files after zstd, gzip and none, and to one more where a layer was added', async () => {
       await using folder = await newFolder()
       const unpacked = (tag: string): string => join(folder.path, tag)
-      const original = await contentsOf(await unpack(samplePath(), 'single', unpacked('original')))
+      const files = await unpack(samplePath(), 'single', unpacked('original'))
+      const odd = join(files, 'opt/attributed')
+      expect(await stat(odd)).toMatchObject({ mode: 0o104750, nlink: 2 })
+      expect(await succeed('tar', ['--create', '--xattrs', '--file=-', odd])).toContain(
+        'SCHILY.xattr.user.copygraph=kept',
+      )
+      expect(await readdir(join(files, 'usr/share/doc/base-files'))).toEqual(['new'])
+      await expect(stat(join(files, 'etc/debian_version'))).rejects.toMatchObject({ code: 'ENOENT' })
+      const original = await contentsOf(files)
       for (const tag of ['gzip-one', 'none-one']) {
         expect(await contentsOf(await unpack(layout(), tag, unpacked(tag))), tag).toBe(original)
       }

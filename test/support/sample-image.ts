@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { createGzip } from 'node:zlib'
@@ -10,7 +11,7 @@ import { createGzip } from 'node:zlib'
 /*
  * Builds an OCI layout of real content, without the code under test:
  *
- *   multi ── index ─┬─ amd64 ── one layer for each Debian package
+ *   multi ── index ─┬─ amd64 ── one layer for each Debian package, and one of what packages do not have
  *                   └─ arm64 ── the same; packages for all architectures are shared
  *   single ─ amd64
  *
@@ -87,7 +88,11 @@ async function buildImage(
   contents: readonly Package[],
 ): Promise<Entry> {
   const layers = []
-  for (const { file } of contents) layers.push(await writeLayer(directory, file))
+  for (const { file } of contents) {
+    const dpkg = spawn('dpkg-deb', ['--fsys-tarfile', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    layers.push(await writeLayer(directory, dpkg.stdout))
+  }
+  layers.push(await writeLayer(directory, Readable.from([oddTar()])))
   const created = '2026-01-01T00:00:00Z'
   const config = await writeDocument(directory, 'application/vnd.oci.image.config.v1+json', {
     created,
@@ -95,7 +100,10 @@ async function buildImage(
     os: 'linux',
     config: { Env: ['PATH=/usr/bin:/bin'], Cmd: ['/bin/busybox', 'sh'] },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
-    history: contents.map(({ name, version }) => ({ created, created_by: `ADD ${name} ${version}` })),
+    history: [
+      ...contents.map(({ name, version }) => ({ created, created_by: `ADD ${name} ${version}` })),
+      { created, created_by: 'RUN change what is there' },
+    ],
   })
   return writeDocument(directory, 'application/vnd.oci.image.manifest.v1+json', {
     config,
@@ -103,14 +111,13 @@ async function buildImage(
   })
 }
 
-async function writeLayer(directory: string, file: string): Promise<{ entry: Entry; diffId: string }> {
-  const child = spawn('dpkg-deb', ['--fsys-tarfile', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+async function writeLayer(directory: string, content: Readable): Promise<{ entry: Entry; diffId: string }> {
   const tar = createHash('sha256')
   const zipped = createHash('sha256')
   const temporary = join(directory, 'layer')
   let size = 0
   await pipeline(
-    child.stdout,
+    content,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         tar.update(chunk)
@@ -131,6 +138,54 @@ async function writeLayer(directory: string, file: string): Promise<{ entry: Ent
   await rename(temporary, join(directory, 'blobs', 'sha256', digest))
   const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip'
   return { entry: { mediaType, digest: `sha256:${digest}`, size }, diffId: `sha256:${tar.digest('hex')}` }
+}
+
+/** Files as the packages of Debian do not have them. */
+function oddTar(): Buffer {
+  const attribute = 'SCHILY.xattr.user.copygraph=kept\n'
+  return Buffer.concat([
+    tarEntry('opt/', { type: '5', mode: 0o1777 }),
+    tarEntry('opt/PaxHeaders/attributed', { type: 'x', content: `${attribute.length + 3} ${attribute}` }),
+    tarEntry('opt/attributed', { mode: 0o4750, content: 'with an extended attribute\n' }),
+    tarEntry('opt/hard-link', { type: '1', link: 'opt/attributed' }),
+    tarEntry('opt/broken-link', { type: '2', link: '../nowhere' }),
+    tarEntry('opt/pipe', { type: '6' }),
+    // The first file of base-files is gone, and the whole folder of its documents but for a new one.
+    tarEntry('etc/.wh.debian_version'),
+    tarEntry('usr/share/doc/base-files/.wh..wh..opq'),
+    tarEntry('usr/share/doc/base-files/new', { content: 'new\n' }),
+    Buffer.alloc(1024),
+  ])
+}
+
+interface TarFields {
+  /** @default '0', a file */
+  readonly type?: string
+  readonly link?: string
+  readonly mode?: number
+  readonly content?: string
+}
+
+/** An entry of a tar in ustar's format. */
+function tarEntry(name: string, fields: TarFields = {}): Buffer {
+  const { type = '0', link = '', mode = 0o644, content = '' } = fields
+  const octal = (value: number, digits: number): string => `${value.toString(8).padStart(digits, '0')}\0`
+  const header = Buffer.alloc(512)
+  const put = (at: number, text: string): number => header.write(text, at, 'latin1')
+  put(0, name)
+  put(100, octal(mode, 7) + octal(0, 7) + octal(0, 7) + octal(content.length, 11) + octal(1_700_000_000, 11))
+  put(148, ' '.repeat(8) + type + link)
+  put(257, 'ustar\u000000')
+  put(
+    148,
+    `${octal(
+      header.reduce((sum, byte) => sum + byte),
+      6,
+    )} `,
+  )
+  const body = Buffer.alloc(Math.ceil(content.length / 512) * 512)
+  body.write(content, 'latin1')
+  return Buffer.concat([header, body])
 }
 
 async function writeSbom(directory: string, subject: Entry, contents: readonly Package[]): Promise<Entry> {
