@@ -1,4 +1,5 @@
 import { InvalidManifestError, SizeExceedsLimitError } from '../errors.ts'
+import { tryParseJson } from './try-parse-json.ts'
 import { defaultMaxMetadataBytes } from './verify.ts'
 
 /** What bounds a JSON document; beyond it parsing fails with SIZE_EXCEEDS_LIMIT. */
@@ -137,9 +138,7 @@ function decodeString(literal: string): string {
 }
 
 function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new InvalidManifestError(`not JSON: ${(cause as SyntaxError).message}`, { cause })
-  }
+  const value = tryParseJson(text)
+  if (value === undefined) throw new InvalidManifestError('not JSON')
+  return value
 }

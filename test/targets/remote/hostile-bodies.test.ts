@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/content/digest.ts'
@@ -135,6 +136,17 @@ describe('text that another client would read otherwise', () => {
     const { repository } = await answeredBy({ status: 200, body })
     await using _closing = repository
     expect(await rejection(listTags(repository))).toMatchObject({ code: 'INVALID_MANIFEST' })
+  })
+
+  it('that is no JSON is quoted in no error, since a secret may stand in it', async () => {
+    const headers = { 'content-type': 'application/json' }
+    const { repository } = await answeredBy({ status: 200, headers, body: 'token=s3cret' })
+    await using _closing = repository
+    const errors = [await rejection(listTags(repository)), await rejection(repository.fetchReference('v1'))]
+    for (const error of errors) {
+      expect(error).toMatchObject({ code: 'INVALID_MANIFEST' })
+      expect(inspect(error)).not.toContain('s3c')
+    }
   })
 })
 

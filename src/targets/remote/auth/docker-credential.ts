@@ -6,6 +6,7 @@ import { env, platform } from 'node:process'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
+import { tryParseJson } from '../../../content/try-parse-json.ts'
 import { AuthError, UnsupportedError } from '../../../errors.ts'
 import type { Credential } from './credential.ts'
 
@@ -219,20 +220,11 @@ function collect(stream: Readable, tooLong: () => void): () => string {
 const answerSchema = z.object({ Username: z.string(), Secret: z.string() })
 
 function parseAnswer(stdout: string, exchange: Exchange): Credential | undefined {
-  const { data } = answerSchema.safeParse(parseJson(stdout))
+  const { data } = answerSchema.safeParse(tryParseJson(stdout))
   if (data === undefined) throw failed(exchange, 'answered something else than JSON with Username and Secret')
   const { Username: username, Secret: password } = data
   if (password === '') return undefined
   return username === tokenUser ? { identityToken: password } : { username, password }
-}
-
-/** Not the parser's own message, which would quote the secret. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Says how to see what is not shown here. */

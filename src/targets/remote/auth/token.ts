@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tryParseJson } from '../../../content/try-parse-json.ts'
 import { AuthError, type OciError, type ResponseError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
 import type { HttpRequest, HttpResponse, Send } from '../transport/http.ts'
@@ -153,21 +154,12 @@ async function readToken(response: HttpResponse, realm: URL, asked: number): Pro
 }
 
 function parseToken(bytes: Uint8Array, realm: URL): { token: string; expires_in?: number | undefined } {
-  const parsed = tokenSchema.safeParse(parseJson(bytes))
+  const parsed = tokenSchema.safeParse(tryParseJson(Buffer.from(bytes).toString()))
   const token = parsed.data?.token || parsed.data?.access_token
   if (parsed.data === undefined || !token || !/^[\x21-\x7e]+$/.test(token)) {
     throw new AuthError(`${redactUrl(realm)} answered without a usable token`)
   }
   return { token, expires_in: parsed.data.expires_in }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString())
-  } catch {
-    // Its text may hold a token, so that the parser's message is not handed on.
-    return undefined
-  }
 }
 
 const tokenSchema = z.object({

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
+import { tryParseJson } from '../../../content/try-parse-json.ts'
 import {
   AuthError,
   NotFoundError,
@@ -137,15 +138,8 @@ function tooLarge({ method, url }: HttpResponse, maxBytes: number): SizeExceedsL
 async function registryErrors(response: HttpResponse): Promise<readonly RegistryErrorDetail[]> {
   const text = await beginningOf(response)
   await response.discard()
-  try {
-    return errorsSchema.parse(JSON.parse(text)).errors.flatMap((entry) => {
-      const parsed = errorSchema.safeParse(entry)
-      return parsed.success ? [parsed.data] : []
-    })
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return []
-    throw error
-  }
+  const { errors = [] } = errorsSchema.safeParse(tryParseJson(text)).data ?? {}
+  return errors.flatMap((entry) => errorSchema.safeParse(entry).data ?? [])
 }
 
 /** The status is the answer; a body that cannot be read does not change it. */
