@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { request as undiciRequest, type Dispatcher } from 'undici'
 import type { CopyEvent } from '../../../events.ts'
+import { isHeaderValue } from './custom-headers.ts'
 import { isStreamed, type HttpRequest, type HttpResponse, type Send } from './http.ts'
 import { limitsOf, type Limits } from './limits.ts'
 import { networkFailure } from './network-failure.ts'
@@ -32,7 +33,7 @@ export interface DispatchOptions {
 /**
  * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
  * content of the request body throws, and the reason of an abort, come out unchanged. Error: SIZE_EXCEEDS_LIMIT for
- * headers beyond their limit.
+ * headers beyond their limit. Throws a RangeError for a `userAgent` that no header can have.
  */
 export function dispatchTo(
   dispatcherFor: (request: HttpRequest) => Promise<Dispatcher>,
@@ -40,6 +41,9 @@ export function dispatchTo(
   options: DispatchOptions = {},
 ): Send {
   const { headersTimeout = 300_000, limits = limitsOf({}), traceHeaders = false } = options
+  if (!isHeaderValue(userAgent)) {
+    throw new RangeError(`userAgent is ${JSON.stringify(userAgent)}, expected is visible ASCII in one line`)
+  }
   return async (request) => {
     const { method, body, signal } = request
     signal?.throwIfAborted()

@@ -81,7 +81,10 @@ export class Transport {
   /** For repositories: sends one request. */
   readonly send: Send
 
-  /** Throws a RangeError for a `proxy` or an address in `resolve` that is none. */
+  /**
+   * Throws a RangeError for what is wrong in the options: `proxy`, `resolve`, `retry`, `limits`, `totalTimeout`,
+   * `concurrency`, `requestsPerSecond`, `trustedRealms`, `userAgent`.
+   */
   constructor(options: TransportOptions = {}) {
     const { plainHttp, concurrency = 32, userAgent = 'copygraph' } = options
     const { headersTimeout, requestsPerSecond, traceHeaders } = options
