@@ -4,9 +4,9 @@ import type { Digest } from '../../content/digest.ts'
 import { readAll, tap } from '../../content/verify.ts'
 import { causesOf, ResponseError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import { blobExists } from './blobs.ts'
+import { blobExists, blobName } from './blobs.ts'
 import { isTooLarge, lowerLimit, maxWholeBytes } from './body-limits.ts'
-import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
+import { repositoryUrl, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
 import { sendInChunks } from './send-chunks.ts'
 import { Attempts, passingFailure, type Failure } from './transport/attempts.ts'
@@ -168,7 +168,7 @@ async function sendInPost(
 ): Promise<boolean> {
   const response = await postBlob(endpoint, digest, bytes, options)
   if (noSinglePost.has(response.status)) await response.discard()
-  else await expectStatus(response, [201, 202], `blob ${digest} in ${nameOf(endpoint)}`)
+  else await expectStatus(response, [201, 202], blobName(endpoint, digest))
   if (response.status === 201) return created(response, digest)
   endpoint.traits.takesSinglePost = false
   if (response.status === 202) await adoptLocation(endpoint, session, response)

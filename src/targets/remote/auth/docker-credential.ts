@@ -8,7 +8,8 @@ import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
 import { tryParseJson } from '../../../content/try-parse-json.ts'
 import { AuthError, UnsupportedError } from '../../../errors.ts'
-import type { Credential } from './credential.ts'
+import { longestTimer } from '../../pause.ts'
+import { tokenUser, type Credential } from './credential.ts'
 
 /** The variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -90,9 +91,6 @@ const defaultTimeout = 60_000
 /** What docker's helpers say instead of an answer. */
 const notFound = 'credentials not found in native keychain'
 
-/** The user name that says: the secret is an identity token. */
-const tokenUser = '<token>'
-
 const maxOutputBytes = 256 * 1024
 
 interface Exchange {
@@ -130,7 +128,7 @@ async function run(exchange: Exchange, input: string, options: CredentialHelperO
   const abort = (): void => stop('was aborted')
   const timer = setTimeout(
     stop,
-    Math.min(helperTimeout, 2 ** 31 - 1),
+    Math.min(helperTimeout, longestTimer),
     `did not answer within ${helperTimeout / 1000} s`,
   )
   signal?.addEventListener('abort', abort, { once: true })

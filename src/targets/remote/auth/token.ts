@@ -5,7 +5,7 @@ import type { SignalOptions } from '../../../events.ts'
 import type { HttpRequest, HttpResponse, Send } from '../transport/http.ts'
 import { redactUrl } from '../transport/redact.ts'
 import { errorByStatus, readBody, responseError } from '../transport/response.ts'
-import { basicAuthorization, type Credential } from './credential.ts'
+import { basicAuthorization, tokenUser, type Credential } from './credential.ts'
 import { withoutDelete } from './scope.ts'
 import { isSameOrigin } from '../transport/origin.ts'
 import { expectTrusted, isTrustedByName, parseRealm } from './realm.ts'
@@ -121,9 +121,6 @@ function plan(realm: URL, request: TokenRequest): Plan {
   const get = getToken(realm, request, basicAuthorization(username, identityToken))
   return { first: postForToken(realm, request, form), second: get, unknown: unknownPost }
 }
-
-/** What docker calls the user of an identity token. */
-const tokenUser = '<token>'
 
 function getToken(realm: URL, { service, scopes }: TokenRequest, authorization?: string): Message {
   const url = new URL(realm)

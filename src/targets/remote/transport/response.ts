@@ -11,6 +11,7 @@ import {
   type OciError,
   type RegistryErrorDetail,
 } from '../../../errors.ts'
+import { longestTimer } from '../../pause.ts'
 import type { HttpResponse } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter } from './retry-after.ts'
@@ -113,9 +114,6 @@ export async function readBody(response: HttpResponse, maxBytes: number): Promis
     clearTimeout(timer)
   }
 }
-
-/** In milliseconds: a timer for longer would end at once. */
-const longestTimer = 2 ** 31 - 1
 
 async function readUpTo(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
