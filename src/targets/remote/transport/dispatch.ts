@@ -4,7 +4,7 @@ import type { CopyEvent } from '../../../events.ts'
 import { isHeaderValue } from './custom-headers.ts'
 import { isStreamed, type HttpRequest, type HttpResponse, type Send } from './http.ts'
 import { limitsOf, type Limits } from './limits.ts'
-import { networkFailure } from './network-failure.ts'
+import { errorWithCode, networkFailure } from './network-failure.ts'
 import { redactUrl } from './redact.ts'
 import { unusable } from './response.ts'
 import { sentSecrets } from './secrets.ts'
@@ -106,14 +106,10 @@ function waiting(
     headersTimeout: Number.isFinite(longest) ? longest : 0,
     onInfo() {
       informational += 1
-      if (informational > maxInformational) throw withCode('ERR_INFORMATIONAL_FLOOD')
-      if (performance.now() > end) throw withCode('ERR_EXCHANGE_TIMEOUT')
+      if (informational > maxInformational) throw errorWithCode('ERR_INFORMATIONAL_FLOOD')
+      if (performance.now() > end) throw errorWithCode('ERR_EXCHANGE_TIMEOUT')
     },
   }
-}
-
-function withCode(code: string): Error & { readonly code: string } {
-  return Object.assign(new Error(code), { code })
 }
 
 type RequestEvent = CopyEvent & { readonly type: 'request' }
@@ -220,7 +216,7 @@ function httpResponse(
       }
       await closed
     },
-    breakOff: (code) => void body.destroy(withCode(code)),
+    breakOff: (code) => void body.destroy(errorWithCode(code)),
     closed,
   }
 }
