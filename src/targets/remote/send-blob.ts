@@ -84,21 +84,24 @@ export async function sendBlob(
       if (!isReplacement && (await blobExists(endpoint, descriptor, options))) return
     }
     // A session that contradicts itself is left.
-    const isUsable = isSeekable(body) && !isConfused
-    const received = isUsable ? await receivedBytes(endpoint, session, options) : 0
-    const reached = received <= descriptor.size ? received : 0
+    offset = isConfused ? 0 : await resumableBytes(endpoint, session, { descriptor, body }, options)
     // Bytes that an earlier session had before it was lost are nothing new.
-    if (reached > furthest) attempts.advance()
-    furthest = Math.max(furthest, reached)
-    offset = reached
+    if (offset > furthest) attempts.advance()
+    furthest = Math.max(furthest, offset)
     if (offset === 0) await cancelSession(endpoint, session, options)
   }
 }
 
-type SeekableContent = Content & Required<Pick<Content, 'from'>>
-
-function isSeekable(body: Uint8Array | Content): body is SeekableContent {
-  return !(body instanceof Uint8Array) && body.from !== undefined
+/** From which byte on the session can be gone on with; 0 to begin anew. */
+async function resumableBytes(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { descriptor, body }: Upload,
+  options: SignalOptions,
+): Promise<number> {
+  const isSeekable = !(body instanceof Uint8Array) && body.from !== undefined
+  const received = isSeekable ? await receivedBytes(endpoint, session, options) : 0
+  return received <= descriptor.size ? received : 0
 }
 
 /** Opens a session unless one is open; true if the registry has taken the blob at once instead. */
