@@ -55,16 +55,7 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
     await expectTrusted(realm, registryUrl, trustedRealms)
   }
   const { first, second, unknown = [] } = plan(realm, request)
-  const isOwn = isSameOrigin(realm, registryUrl)
-  const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
-  const { registry } = request
-  const common = {
-    customHeaders: isOwn ? request.customHeaders : undefined,
-    redirect: 'refuse',
-    learnedFrom: isNamed ? undefined : registryUrl,
-    access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
-    ...options,
-  } as const
+  const common = { ...toService(realm, request), ...options }
   let asked = performance.now()
   let response = await send({ ...first, ...common })
   if (second !== undefined && unknown.includes(response.status)) {
@@ -80,6 +71,21 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
   }
   const what = `a token for ${registryUrl.host}`
   throw refusal(await responseError(response, what, { codesOnly: true }), what)
+}
+
+/** What belongs to the registry goes to its own origin alone; what its challenge has led to is no address of the user's. */
+function toService(
+  realm: URL,
+  { registry, registryUrl, customHeaders, trustedRealms = [] }: TokenRequest,
+): Pick<HttpRequest, 'customHeaders' | 'redirect' | 'learnedFrom' | 'access'> {
+  const isOwn = isSameOrigin(realm, registryUrl)
+  const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
+  return {
+    customHeaders: isOwn ? customHeaders : undefined,
+    redirect: 'refuse',
+    learnedFrom: isNamed ? undefined : registryUrl,
+    access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
+  }
 }
 
 /**
