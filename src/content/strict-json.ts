@@ -1,4 +1,5 @@
 import { InvalidManifestError, SizeExceedsLimitError } from '../errors.ts'
+import { tryParseJson } from './try-parse-json.ts'
 import { defaultMaxMetadataBytes } from './verify.ts'
 
 /** What bounds a JSON document; beyond it parsing fails with SIZE_EXCEEDS_LIMIT. */
@@ -13,7 +14,8 @@ export interface JsonLimits {
 
 /**
  * Parses JSON that every client reads alike, or fails: UTF-8 without faults, no lone surrogates, no key twice in an
- * object, no integer that a double cannot hold, no `size` or `schemaVersion` that is an integer in another spelling.
+ * object, no number that is too large for a double, no integer that it cannot hold exactly, no `size` or `schemaVersion`
+ * that is an integer in another spelling.
  * The limits are checked before anything is built.
  * Keys such as `__proto__` are own properties of the result, as any other key.
  * Errors: SIZE_EXCEEDS_LIMIT, INVALID_MANIFEST.
@@ -119,10 +121,12 @@ class Scanner {
     const literal = number.exec(this.#text)?.[0]
     if (literal === undefined) return
     const isInteger = integer.test(literal)
-    if (isInteger && !Number.isSafeInteger(Number(literal))) {
-      throw new InvalidManifestError(`the integer ${literal.slice(0, 40)} is too large to be read exactly`)
+    const value = Number(literal)
+    // Infinity would be written as null.
+    if (!Number.isFinite(value) || (isInteger && !Number.isSafeInteger(value))) {
+      throw new InvalidManifestError(`the number ${literal.slice(0, 40)} is too large to be read exactly`)
     }
-    if (!isInteger && integerFields.has(this.#lastKey) && Number.isInteger(Number(literal))) {
+    if (!isInteger && integerFields.has(this.#lastKey) && Number.isInteger(value)) {
       throw new InvalidManifestError(`${this.#lastKey} is ${literal.slice(0, 40)}, expected plain digits`)
     }
     this.#at += literal.length - 1
@@ -137,9 +141,7 @@ function decodeString(literal: string): string {
 }
 
 function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new InvalidManifestError(`not JSON: ${(cause as SyntaxError).message}`, { cause })
-  }
+  const value = tryParseJson(text)
+  if (value === undefined) throw new InvalidManifestError('not JSON')
+  return value
 }

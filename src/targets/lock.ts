@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { z } from 'zod'
+import { tryParseJson } from '../content/try-parse-json.ts'
 import { LockedError, SizeExceedsLimitError } from '../errors.ts'
 import { currentOwner, isGone, type Owner } from './owner.ts'
 import { pause } from './pause.ts'
@@ -211,7 +212,11 @@ async function look(path: string, fs: LockFileSystem): Promise<Seen | undefined>
     const { ino, mtimeMs, ctimeMs } = await fs.lstat(path)
     const text = await readText(path, fs)
     const identity = `${ino} ${mtimeMs} ${text}`
-    return { identity, changedMilliseconds: Number(ctimeMs), holder: parseHolder(text) }
+    return {
+      identity,
+      changedMilliseconds: Number(ctimeMs),
+      holder: holderSchema.safeParse(tryParseJson(text)).data,
+    }
   } catch (error) {
     if (isFileError(error, 'ENOENT')) return undefined
     throw error
@@ -234,15 +239,6 @@ const holderSchema: z.ZodType<Holder> = z.object({
   host: z.string(),
   token: z.string(),
 })
-
-function parseHolder(text: string): Holder | undefined {
-  try {
-    return holderSchema.safeParse(JSON.parse(text)).data
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
 
 function lockedError(path: string, { holder }: Seen): LockedError {
   const name = holder === undefined ? 'an unknown process' : `process ${holder.pid} on ${holder.host}`

@@ -1,5 +1,4 @@
-import { isRegistry, redacted } from '../../content/reference.ts'
-import { AuthError, InvalidReferenceError, UnsupportedError } from '../../errors.ts'
+import { AuthError, UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import {
   eraseCredential,
@@ -7,9 +6,9 @@ import {
   type CredentialPlace,
   type CredentialStoreOptions,
 } from './auth/credential-store.ts'
-import type { Credential } from './auth/credential.ts'
+import { tokenUser, type Credential } from './auth/credential.ts'
 import { expectHelperTimeout } from './auth/docker-credential.ts'
-import { Registry } from './registry.ts'
+import { expectRegistry, Registry } from './registry.ts'
 import type { TransportOptions } from './transport/transport.ts'
 
 /** How the registry is reached, and where the credential is kept. */
@@ -71,11 +70,7 @@ async function letsEverybodyIn(registry: string, options: LoginOptions): Promise
  * files have. Errors: INVALID_REFERENCE, AUTH, LOCKED, and those of the file system.
  */
 export async function logout(registry: string, options: LogoutOptions = {}): Promise<boolean> {
-  if (!isRegistry(registry)) {
-    throw new InvalidReferenceError(
-      `${JSON.stringify(redacted(registry))} is not a host with an optional port`,
-    )
-  }
+  expectRegistry(registry)
   return eraseCredential(registry, options)
 }
 
@@ -87,8 +82,8 @@ function expectStorable(credential: Credential): void {
   if ('username' in credential && credential.username?.includes(':') === true) {
     throw new UnsupportedError('a user name with a colon cannot be told from its password')
   }
-  if ('password' in credential && credential.username === '<token>') {
-    throw new UnsupportedError('the user name <token> stands for an identity token, not for a password')
+  if ('password' in credential && credential.username === tokenUser) {
+    throw new UnsupportedError(`the user name ${tokenUser} stands for an identity token, not for a password`)
   }
   if ('password' in credential && credential.password.endsWith('\0')) {
     throw new UnsupportedError('a password cannot end with a zero byte')

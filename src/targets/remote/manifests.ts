@@ -95,6 +95,11 @@ export async function manifestExists(
   return true
 }
 
+/** For messages. */
+export function manifestName(endpoint: Endpoint, reference: string): string {
+  return `manifest ${reference} in ${nameOf(endpoint)}`
+}
+
 /** What the answer to a manifest that was put says. */
 export interface PutAnswer {
   /** The registry keeps the list of referrers itself. */
@@ -233,8 +238,4 @@ async function putError(endpoint: Endpoint, reference: string, response: HttpRes
   if (saysContentIsMissing(error)) return error
   if (error.status !== 405) return errorByStatus(error, what)
   return new UnsupportedError(`the registry does not take this: ${error.message}`, { cause: error })
-}
-
-function manifestName(endpoint: Endpoint, reference: string): string {
-  return `manifest ${reference} in ${nameOf(endpoint)}`
 }

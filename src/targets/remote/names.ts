@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tryParseJson } from '../../content/try-parse-json.ts'
 import { InvalidManifestError, SizeExceedsLimitError } from '../../errors.ts'
 import type { TagsOptions } from '../target.ts'
 import type { HttpResponse } from './transport/http.ts'
@@ -89,12 +90,10 @@ function parsePage(
   bytes: Uint8Array,
   member: NameList['member'],
 ): readonly unknown[] {
-  try {
-    const document = pageSchema.parse(JSON.parse(Buffer.from(bytes).toString()))
-    return document[member] ?? []
-  } catch (cause) {
-    throw new InvalidManifestError(`${redactUrl(response.url)} is not a list of ${member}`, { cause })
-  }
+  const { data } = pageSchema.safeParse(tryParseJson(Buffer.from(bytes).toString()))
+  if (data === undefined)
+    throw new InvalidManifestError(`${redactUrl(response.url)} is not a list of ${member}`)
+  return data[member] ?? []
 }
 
 const names = z.array(z.unknown()).nullish()

@@ -1,5 +1,6 @@
 import { urlFromHeader } from './endpoint.ts'
 import type { HttpResponse } from './transport/http.ts'
+import { parseLinks } from './transport/links.ts'
 import { unusable } from './transport/response.ts'
 
 /**
@@ -30,14 +31,7 @@ export async function* pages(
   }
 }
 
-/** The target of the first link whose relation is `next` (RFC 8288). Linear; what is malformed is passed over. */
+/** The target of the first link whose relation is `next`. */
 export function nextLink(headers: readonly string[]): string | undefined {
-  for (const header of headers) {
-    for (const [, target, parameters = ''] of header.matchAll(/<([^<>]*)>([^<]*)/g)) {
-      if (isNext.test(parameters)) return target
-    }
-  }
-  return undefined
+  return headers.flatMap(parseLinks).find(({ isNext }) => isNext)?.target
 }
-
-const isNext = /;\s*rel\s*=\s*"?next"?\s*(?:[;,]|$)/i

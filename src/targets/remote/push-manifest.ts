@@ -7,7 +7,7 @@ import { DigestMismatchError, InvalidManifestError, OciError, SizeMismatchError 
 import type { SignalOptions } from '../../events.ts'
 import type { FetchedManifest, PushOptions, PushOutcome } from '../target.ts'
 import { nameOf, parseTag, type Endpoint } from './endpoint.ts'
-import { fetchManifest, manifestExists, putManifest, type PutAnswer } from './manifests.ts'
+import { fetchManifest, manifestExists, manifestName, putManifest, type PutAnswer } from './manifests.ts'
 import { findReferrersMode, knownMode } from './referrers.ts'
 import { removeAt } from './removal.ts'
 import { putTag, requireManifest } from './tags.ts'
@@ -59,7 +59,7 @@ export async function removeManifest(
 ): Promise<void> {
   const subject = await subjectInTag(endpoint, descriptor, options)
   const { digest } = descriptor
-  await removeAt(endpoint, `manifests/${digest}`, `manifest ${digest} in ${nameOf(endpoint)}`, options)
+  await removeAt(endpoint, `manifests/${digest}`, manifestName(endpoint, digest), options)
   if (subject === undefined) return
   const without = (list: readonly Descriptor[]): readonly Descriptor[] =>
     list.filter((entry) => entry.digest !== digest)

@@ -19,11 +19,7 @@ export class Registry {
 
   /** Error: INVALID_REFERENCE. */
   constructor(registry: string, options: RepositoryOptions = {}) {
-    if (!isRegistry(registry)) {
-      throw new InvalidReferenceError(
-        `${JSON.stringify(redacted(registry))} is not a host with an optional port`,
-      )
-    }
+    expectRegistry(registry)
     // Through a reference, so that the several names of Docker Hub are one here too.
     this.registry = parseReference(`${registry}/x`).registry
     this.#options = options
@@ -71,4 +67,10 @@ export class Registry {
     const access = { registry: this.registry, scopes }
     return this.#transport.send({ method: 'GET', url, access, redirect: 'follow', signal, onEvent })
   }
+}
+
+/** Error: INVALID_REFERENCE for what is no host with an optional port. */
+export function expectRegistry(registry: string): void {
+  if (isRegistry(registry)) return
+  throw new InvalidReferenceError(`${JSON.stringify(redacted(registry))} is not a host with an optional port`)
 }

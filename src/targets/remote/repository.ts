@@ -19,7 +19,7 @@ import type {
   Target,
 } from '../target.ts'
 import { fetchBlob } from './blob-content.ts'
-import { blobExists } from './blobs.ts'
+import { blobExists, blobName } from './blobs.ts'
 import type { Endpoint, ReferrersMode } from './endpoint.ts'
 import { ingestBlob } from './ingest.ts'
 import { fetchManifest, fetchReference, manifestExists, resolve } from './manifests.ts'
@@ -151,12 +151,7 @@ export class Repository implements Target {
     const { digest } = descriptor
     parseDigest(digest)
     if (this.#isManifest(descriptor)) return removeManifest(this.#endpoint, descriptor, options)
-    return removeAt(
-      this.#endpoint,
-      `blobs/${digest}`,
-      `blob ${digest} in ${this.registry}/${this.repository}`,
-      options,
-    )
+    return removeAt(this.#endpoint, `blobs/${digest}`, blobName(this.#endpoint, digest), options)
   }
 
   /** All pages are read before the first tag comes, since registries sort in several ways. */

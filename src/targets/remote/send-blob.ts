@@ -4,9 +4,9 @@ import type { Digest } from '../../content/digest.ts'
 import { readAll, tap } from '../../content/verify.ts'
 import { causesOf, ResponseError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
-import { blobExists } from './blobs.ts'
+import { blobExists, blobName } from './blobs.ts'
 import { isTooLarge, lowerLimit, maxWholeBytes } from './body-limits.ts'
-import { nameOf, repositoryUrl, type Endpoint } from './endpoint.ts'
+import { repositoryUrl, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
 import { sendInChunks } from './send-chunks.ts'
 import { Attempts, passingFailure, type Failure } from './transport/attempts.ts'
@@ -84,21 +84,24 @@ export async function sendBlob(
       if (!isReplacement && (await blobExists(endpoint, descriptor, options))) return
     }
     // A session that contradicts itself is left.
-    const isUsable = isSeekable(body) && !isConfused
-    const received = isUsable ? await receivedBytes(endpoint, session, options) : 0
-    const reached = received <= descriptor.size ? received : 0
+    offset = isConfused ? 0 : await resumableBytes(endpoint, session, { descriptor, body }, options)
     // Bytes that an earlier session had before it was lost are nothing new.
-    if (reached > furthest) attempts.advance()
-    furthest = Math.max(furthest, reached)
-    offset = reached
+    if (offset > furthest) attempts.advance()
+    furthest = Math.max(furthest, offset)
     if (offset === 0) await cancelSession(endpoint, session, options)
   }
 }
 
-type SeekableContent = Content & Required<Pick<Content, 'from'>>
-
-function isSeekable(body: Uint8Array | Content): body is SeekableContent {
-  return !(body instanceof Uint8Array) && body.from !== undefined
+/** From which byte on the session can be gone on with; 0 to begin anew. */
+async function resumableBytes(
+  endpoint: Endpoint,
+  session: UploadSession,
+  { descriptor, body }: Upload,
+  options: SignalOptions,
+): Promise<number> {
+  const isSeekable = !(body instanceof Uint8Array) && body.from !== undefined
+  const received = isSeekable ? await receivedBytes(endpoint, session, options) : 0
+  return received <= descriptor.size ? received : 0
 }
 
 /** Opens a session unless one is open; true if the registry has taken the blob at once instead. */
@@ -168,7 +171,7 @@ async function sendInPost(
 ): Promise<boolean> {
   const response = await postBlob(endpoint, digest, bytes, options)
   if (noSinglePost.has(response.status)) await response.discard()
-  else await expectStatus(response, [201, 202], `blob ${digest} in ${nameOf(endpoint)}`)
+  else await expectStatus(response, [201, 202], blobName(endpoint, digest))
   if (response.status === 201) return created(response, digest)
   endpoint.traits.takesSinglePost = false
   if (response.status === 202) await adoptLocation(endpoint, session, response)

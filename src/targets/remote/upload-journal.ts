@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { contentOf } from '../../content/content.ts'
 import type { Digest } from '../../content/digest.ts'
+import { tryParseJson } from '../../content/try-parse-json.ts'
 import { LockedError, SizeExceedsLimitError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { isLockLeftover, tryLock, type Lock } from '../lock.ts'
@@ -173,7 +174,7 @@ async function openRecord(
 
 /** Undefined if there is none. One that is broken, or older than registries keep uploads for, is removed. */
 async function readRecord(path: string, name: UploadName): Promise<StoredRecord | undefined> {
-  const record = parseRecord(await readText(path))
+  const record = recordSchema.safeParse(tryParseJson(await readText(path))).data
   // One from the future is of a clock that was wrong.
   const isRecent = record !== undefined && Math.abs(Date.now() - record.opened) < dayMilliseconds
   if (isRecent && isUploadPlace(record.location, name)) return record
@@ -197,15 +198,6 @@ const recordSchema: z.ZodType<StoredRecord> = z.object({
   minChunkBytes: z.int().nonnegative().optional(),
   opened: z.int().nonnegative(),
 })
-
-function parseRecord(text: string): StoredRecord | undefined {
-  try {
-    return recordSchema.safeParse(JSON.parse(text)).data
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
 
 async function sweepRecord(path: string): Promise<void> {
   const lock = await tryLock(`${path}.lock`, privateFiles)

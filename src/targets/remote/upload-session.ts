@@ -3,6 +3,7 @@ import { mediaTypes } from '../../content/media-types.ts'
 import { UnsupportedError } from '../../errors.ts'
 import type { SignalOptions } from '../../events.ts'
 import { repositoryScope } from './auth/scope.ts'
+import { blobName } from './blobs.ts'
 import { ask, nameOf, repositoryUrl, urlFromHeader, type Call, type Endpoint } from './endpoint.ts'
 import { expectDigest } from './headers.ts'
 import type { HttpRequest, HttpResponse } from './transport/http.ts'
@@ -167,7 +168,7 @@ export async function finishSession(
     { method: 'PUT', to, headers: octets, body, repeat: 'never' },
     options,
   )
-  await expectStatus(response, [201, 200, 204], `blob ${digest} in ${nameOf(endpoint)}`)
+  await expectStatus(response, [201, 200, 204], blobName(endpoint, digest))
   session.location = undefined
   await response.discard()
   expectDigest(response, digest)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tryParseJson } from '../../content/try-parse-json.ts'
 import { requireBasic } from '../access.ts'
 import { changeStatus, headerOf, refuseWith } from '../answers.ts'
 import { bodyOf, collect, discard } from '../bodies.ts'
@@ -87,16 +88,8 @@ function requireMediaType(): Fault {
   )
   return async (request, next) => {
     const bytes = await collect(request.body, maxManifestBytes)
-    const isTyped = typed.safeParse(parseJson(bytes)).success
+    const isTyped = typed.safeParse(tryParseJson(bytes.toString())).success
     return (isTyped ? next : refuse)(changeRequest(request, { body: bodyOf(bytes) }), next)
-  }
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString())
-  } catch {
-    return undefined
   }
 }
 

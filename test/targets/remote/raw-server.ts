@@ -1,6 +1,5 @@
-import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { listen } from './listen.ts'
 
 /** A server that writes what one test wants it to, whether that is HTTP or not. */
 export interface RawServer {
@@ -24,17 +23,8 @@ export async function startRawServer(answer: (socket: Socket, request: string) =
       answer(socket, bytes.toString())
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    for (const socket of sockets) socket.destroy()
-    await closed
-  })
-  const address = server.address()
   return {
-    host: `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
+    host: `127.0.0.1:${await listen(server)}`,
     requests,
     written: () => [...sockets].reduce((sum, socket) => sum + socket.bytesWritten - socket.writableLength, 0),
   }

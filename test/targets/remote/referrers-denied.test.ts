@@ -1,10 +1,10 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { mediaTypes } from '../../../src/content/media-types.ts'
 import { referrersTag } from '../../../src/targets/remote/referrers-tag.ts'
 import { Repository, type RepositoryOptions } from '../../../src/targets/remote/repository.ts'
 import { graph } from '../../support/graph.ts'
 import { referrersOf, rejection } from '../contract/support.ts'
 import { startServer, type Answer, type Handler, type TestServer } from './server.ts'
+import { index } from './tag-store.ts'
 
 const nodes = graph({
   m1: ['config'],
@@ -22,11 +22,6 @@ async function start(handler: Handler, options: RepositoryOptions = {}): Promise
   })
   onTestFinished(() => repository.close())
   return [repository, server]
-}
-
-function index(manifests: readonly unknown[]): Answer {
-  const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
-  return { status: 200, headers: { 'content-type': mediaTypes.ociIndex }, body }
 }
 
 describe('a referrers API that denies access', () => {

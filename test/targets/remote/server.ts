@@ -1,7 +1,6 @@
-import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { onTestFinished } from 'vitest'
+import { listen } from './listen.ts'
 
 /** One request that a server of a test received, with its whole body. */
 export interface Received {
@@ -61,17 +60,7 @@ export async function startServer(handler: Handler, options: TestServerOptions =
     })
   }
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  const host = `127.0.0.1:${port}`
+  const host = `127.0.0.1:${await listen(server)}`
   return {
     host,
     url: `${tls === undefined ? 'http' : 'https'}://${host}`,

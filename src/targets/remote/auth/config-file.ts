@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { contentOf } from '../../../content/content.ts'
+import { tryParseJson, type Reviver } from '../../../content/try-parse-json.ts'
 import { AuthError, LockedError } from '../../../errors.ts'
 import { acquireLock, type Lock } from '../../lock.ts'
 import { privateFiles } from '../../private-files.ts'
@@ -80,21 +81,10 @@ async function readText(path: string, { signal }: ConfigFileOptions): Promise<st
   return Buffer.from(bytes).toString()
 }
 
-type Reviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown
-
 function parseDocument(text: string, path: string, reviver?: Reviver): Document {
-  const { data } = documentSchema.safeParse(text.trim() === '' ? {} : parseJson(text, reviver))
+  const { data } = documentSchema.safeParse(text.trim() === '' ? {} : tryParseJson(text, reviver))
   if (data === undefined) throw notConfig(path)
   return data
-}
-
-/** Not the parser's own message, which quotes the text: passwords stand in it. */
-function parseJson(text: string, reviver?: Reviver): unknown {
-  try {
-    return JSON.parse(text, reviver)
-  } catch {
-    return undefined
-  }
 }
 
 declare global {

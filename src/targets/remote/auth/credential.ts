@@ -11,6 +11,9 @@ export type Credential =
   | { readonly identityToken: string; readonly username?: string | undefined }
   | { readonly accessToken: string }
 
+/** The user name under which docker gives and keeps an identity token where a password would stand. */
+export const tokenUser = '<token>'
+
 /** What a credential is wanted for. */
 export interface CredentialRequest extends Pick<SignalOptions, 'signal'> {
   /** The name within the registry; undefined for what is about the registry itself. */

@@ -6,8 +6,10 @@ import { env, platform } from 'node:process'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
+import { tryParseJson } from '../../../content/try-parse-json.ts'
 import { AuthError, UnsupportedError } from '../../../errors.ts'
-import type { Credential } from './credential.ts'
+import { longestTimer } from '../../pause.ts'
+import { tokenUser, type Credential } from './credential.ts'
 
 /** The variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -89,9 +91,6 @@ const defaultTimeout = 60_000
 /** What docker's helpers say instead of an answer. */
 const notFound = 'credentials not found in native keychain'
 
-/** The user name that says: the secret is an identity token. */
-const tokenUser = '<token>'
-
 const maxOutputBytes = 256 * 1024
 
 interface Exchange {
@@ -129,7 +128,7 @@ async function run(exchange: Exchange, input: string, options: CredentialHelperO
   const abort = (): void => stop('was aborted')
   const timer = setTimeout(
     stop,
-    Math.min(helperTimeout, 2 ** 31 - 1),
+    Math.min(helperTimeout, longestTimer),
     `did not answer within ${helperTimeout / 1000} s`,
   )
   signal?.addEventListener('abort', abort, { once: true })
@@ -219,20 +218,11 @@ function collect(stream: Readable, tooLong: () => void): () => string {
 const answerSchema = z.object({ Username: z.string(), Secret: z.string() })
 
 function parseAnswer(stdout: string, exchange: Exchange): Credential | undefined {
-  const { data } = answerSchema.safeParse(parseJson(stdout))
+  const { data } = answerSchema.safeParse(tryParseJson(stdout))
   if (data === undefined) throw failed(exchange, 'answered something else than JSON with Username and Secret')
   const { Username: username, Secret: password } = data
   if (password === '') return undefined
   return username === tokenUser ? { identityToken: password } : { username, password }
-}
-
-/** Not the parser's own message, which would quote the secret. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Says how to see what is not shown here. */

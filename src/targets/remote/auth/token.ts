@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { tryParseJson } from '../../../content/try-parse-json.ts'
 import { AuthError, type OciError, type ResponseError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
 import type { HttpRequest, HttpResponse, Send } from '../transport/http.ts'
 import { redactUrl } from '../transport/redact.ts'
 import { errorByStatus, readBody, responseError } from '../transport/response.ts'
-import { basicAuthorization, type Credential } from './credential.ts'
+import { basicAuthorization, tokenUser, type Credential } from './credential.ts'
 import { withoutDelete } from './scope.ts'
 import { isSameOrigin } from '../transport/origin.ts'
 import { expectTrusted, isTrustedByName, parseRealm } from './realm.ts'
@@ -54,16 +55,7 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
     await expectTrusted(realm, registryUrl, trustedRealms)
   }
   const { first, second, unknown = [] } = plan(realm, request)
-  const isOwn = isSameOrigin(realm, registryUrl)
-  const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
-  const { registry } = request
-  const common = {
-    customHeaders: isOwn ? request.customHeaders : undefined,
-    redirect: 'refuse',
-    learnedFrom: isNamed ? undefined : registryUrl,
-    access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
-    ...options,
-  } as const
+  const common = { ...toService(realm, request), ...options }
   let asked = performance.now()
   let response = await send({ ...first, ...common })
   if (second !== undefined && unknown.includes(response.status)) {
@@ -79,6 +71,21 @@ export async function fetchToken(send: Send, request: TokenRequest, options: Sig
   }
   const what = `a token for ${registryUrl.host}`
   throw refusal(await responseError(response, what, { codesOnly: true }), what)
+}
+
+/** What belongs to the registry goes to its own origin alone; what its challenge has led to is no address of the user's. */
+function toService(
+  realm: URL,
+  { registry, registryUrl, customHeaders, trustedRealms = [] }: TokenRequest,
+): Pick<HttpRequest, 'customHeaders' | 'redirect' | 'learnedFrom' | 'access'> {
+  const isOwn = isSameOrigin(realm, registryUrl)
+  const isNamed = isOwn || isTrustedByName(realm, trustedRealms)
+  return {
+    customHeaders: isOwn ? customHeaders : undefined,
+    redirect: 'refuse',
+    learnedFrom: isNamed ? undefined : registryUrl,
+    access: isOwn && registry !== undefined ? { registry, scopes: [] } : undefined,
+  }
 }
 
 /**
@@ -121,9 +128,6 @@ function plan(realm: URL, request: TokenRequest): Plan {
   return { first: postForToken(realm, request, form), second: get, unknown: unknownPost }
 }
 
-/** What docker calls the user of an identity token. */
-const tokenUser = '<token>'
-
 function getToken(realm: URL, { service, scopes }: TokenRequest, authorization?: string): Message {
   const url = new URL(realm)
   if (service !== undefined) url.searchParams.append('service', service)
@@ -153,21 +157,12 @@ async function readToken(response: HttpResponse, realm: URL, asked: number): Pro
 }
 
 function parseToken(bytes: Uint8Array, realm: URL): { token: string; expires_in?: number | undefined } {
-  const parsed = tokenSchema.safeParse(parseJson(bytes))
+  const parsed = tokenSchema.safeParse(tryParseJson(Buffer.from(bytes).toString()))
   const token = parsed.data?.token || parsed.data?.access_token
   if (parsed.data === undefined || !token || !/^[\x21-\x7e]+$/.test(token)) {
     throw new AuthError(`${redactUrl(realm)} answered without a usable token`)
   }
   return { token, expires_in: parsed.data.expires_in }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString())
-  } catch {
-    // Its text may hold a token, so that the parser's message is not handed on.
-    return undefined
-  }
 }
 
 const tokenSchema = z.object({

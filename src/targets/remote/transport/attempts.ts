@@ -1,6 +1,6 @@
 import { causesOf, ResponseError, UnreachableError } from '../../../errors.ts'
 import type { SignalOptions } from '../../../events.ts'
-import { pause } from '../../pause.ts'
+import { longestTimer, pause } from '../../pause.ts'
 import type { HttpRequest } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { proxyUnavailable } from './tunnel.ts'
@@ -42,9 +42,6 @@ export function retryPolicy(options: RetryOptions | undefined, closed: AbortSign
   }
   return { attempts, ...times, budgetMilliseconds: Math.min(budgetMilliseconds, longestTimer), closed }
 }
-
-/** A timer for longer than that, about 25 days, ends at once. */
-const longestTimer = 2 ** 31 - 1
 
 /** A failure that may pass. */
 export interface Failure {

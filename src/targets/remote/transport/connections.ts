@@ -90,7 +90,6 @@ export class Connections {
   #refusalOf(url: URL, reach: Reach): Promise<Error | undefined> {
     const key = `${reach} ${url.hostname}`
     const refusal = this.#refusals.get(key) ?? refusalOf(url, reach)
-    // Servers may name any number of hosts.
     if (this.#refusals.size >= maxRefusals) this.#refusals.clear()
     this.#refusals.set(key, refusal)
     return refusal
@@ -208,12 +207,13 @@ export class Connections {
   }
 }
 
-/** Connections to hosts that servers have named, and so may be any number, are kept to so many of them. */
+/** Connections to hosts that servers have named. */
 interface Learned {
   readonly agent: Agent
   readonly origins: Set<string>
 }
 
+/** Servers may name any number of hosts: so many origins have connections, and of so many hosts a refusal is remembered. */
 const maxLearned = 100
 const maxRefusals = 1000
 

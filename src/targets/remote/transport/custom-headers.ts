@@ -29,7 +29,7 @@ export function checkedHeaders(headers: Readonly<Record<string, string>>): Reado
   for (const [name, value] of entries) {
     if (!isName.test(name)) throw new RangeError('the name of a header is none')
     if (ours.has(name)) throw new RangeError(`the header ${name} is not for users to set`)
-    if (!isValue.test(value)) throw new RangeError(`the header ${name} has a value that no header can have`)
+    if (!isHeaderValue(value)) throw new RangeError(`the header ${name} has a value that no header can have`)
   }
   const names = new Set(entries.map(([name]) => name))
   if (names.size < entries.length)
@@ -37,9 +37,13 @@ export function checkedHeaders(headers: Readonly<Record<string, string>>): Reado
   return Object.fromEntries(entries)
 }
 
-/** RFC 9110, sections 5.1 and 5.5, without the bytes beyond ASCII. */
+/** True for what may be the value of a header (RFC 9110, section 5.5), without the bytes beyond ASCII. */
+export function isHeaderValue(text: string): boolean {
+  return /^[\t\x20-\x7e]*$/.test(text)
+}
+
+/** RFC 9110, section 5.1. */
 const isName = /^[!#$%&'*+\-.^_`|~\da-z]+$/
-const isValue = /^[\t\x20-\x7e]*$/
 
 /** What decides about the connection, and about which bytes come. */
 const ours: ReadonlySet<string> = new Set([

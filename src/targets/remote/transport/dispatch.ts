@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream'
 import { request as undiciRequest, type Dispatcher } from 'undici'
 import type { CopyEvent } from '../../../events.ts'
+import { isHeaderValue } from './custom-headers.ts'
 import { isStreamed, type HttpRequest, type HttpResponse, type Send } from './http.ts'
 import { limitsOf, type Limits } from './limits.ts'
-import { networkFailure } from './network-failure.ts'
+import { errorWithCode, networkFailure } from './network-failure.ts'
 import { redactUrl } from './redact.ts'
 import { unusable } from './response.ts'
 import { sentSecrets } from './secrets.ts'
@@ -32,7 +33,7 @@ export interface DispatchOptions {
 /**
  * The innermost step: one exchange over the network, told as one event. Failures are UNREACHABLE, but what the
  * content of the request body throws, and the reason of an abort, come out unchanged. Error: SIZE_EXCEEDS_LIMIT for
- * headers beyond their limit.
+ * headers beyond their limit. Throws a RangeError for a `userAgent` that no header can have.
  */
 export function dispatchTo(
   dispatcherFor: (request: HttpRequest) => Promise<Dispatcher>,
@@ -40,6 +41,9 @@ export function dispatchTo(
   options: DispatchOptions = {},
 ): Send {
   const { headersTimeout = 300_000, limits = limitsOf({}), traceHeaders = false } = options
+  if (!isHeaderValue(userAgent)) {
+    throw new RangeError(`userAgent is ${JSON.stringify(userAgent)}, expected is visible ASCII in one line`)
+  }
   return async (request) => {
     const { method, body, signal } = request
     signal?.throwIfAborted()
@@ -102,14 +106,10 @@ function waiting(
     headersTimeout: Number.isFinite(longest) ? longest : 0,
     onInfo() {
       informational += 1
-      if (informational > maxInformational) throw withCode('ERR_INFORMATIONAL_FLOOD')
-      if (performance.now() > end) throw withCode('ERR_EXCHANGE_TIMEOUT')
+      if (informational > maxInformational) throw errorWithCode('ERR_INFORMATIONAL_FLOOD')
+      if (performance.now() > end) throw errorWithCode('ERR_EXCHANGE_TIMEOUT')
     },
   }
-}
-
-function withCode(code: string): Error & { readonly code: string } {
-  return Object.assign(new Error(code), { code })
 }
 
 type RequestEvent = CopyEvent & { readonly type: 'request' }
@@ -216,7 +216,7 @@ function httpResponse(
       }
       await closed
     },
-    breakOff: (code) => void body.destroy(withCode(code)),
+    breakOff: (code) => void body.destroy(errorWithCode(code)),
     closed,
   }
 }

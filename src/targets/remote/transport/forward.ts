@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici'
 import type { Connector } from './connector.ts'
+import { withoutBrackets } from './origin.ts'
 import type { ProxyServer } from './proxy.ts'
 
 /**
@@ -16,7 +17,7 @@ export function forwardingTo(
   const agent = new Agent({
     ...options,
     connect: (_target, callback) =>
-      connect({ protocol, hostname: hostname.replace(/^\[|\]$/g, ''), host, port }, callback),
+      connect({ protocol, hostname: withoutBrackets(hostname), host, port }, callback),
   })
   return agent.compose((dispatch) => (request, handler) => {
     const path = `${String(request.origin)}${request.path}`

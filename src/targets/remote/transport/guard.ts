@@ -3,6 +3,7 @@ import { lookup as lookUp } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { mayLeadTo, type Reach } from './addresses.ts'
 import { connector, type Connector, type ConnectorOptions } from './connector.ts'
+import { withoutBrackets } from './origin.ts'
 
 /** The code of the error with which a connection is refused that a server wanted us to make. */
 export const refusedAddress = 'ERR_REFUSED_ADDRESS'
@@ -12,7 +13,7 @@ export function guarded(options: ConnectorOptions, reach: Reach): Connector {
   const connectChecked = connector({ ...options, lookup: checkedLookup(reach) })
   return (target, callback) => {
     // An address is connected to without being looked up.
-    const address = target.hostname.replace(/^\[|\]$/g, '')
+    const address = withoutBrackets(target.hostname)
     if (isIP(address) !== 0 && !mayLeadTo(reach, address)) callback(refusal(address), null)
     else connectChecked(target, callback)
   }
@@ -23,7 +24,7 @@ export function guarded(options: ConnectorOptions, reach: Reach): Connector {
  * name that is at such here. A name that is not known here is the proxy's to judge.
  */
 export async function refusalOf({ hostname }: URL, reach: Reach): Promise<Error | undefined> {
-  const host = hostname.replace(/^\[|\]$/g, '')
+  const host = withoutBrackets(hostname)
   const found = loopbackName.test(host) ? [{ address: '127.0.0.1' }] : await addressesOf(host)
   const refused = found.find(({ address }) => !mayLeadTo(reach, address))
   return refused && refusal(refused.address)

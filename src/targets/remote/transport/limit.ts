@@ -4,9 +4,10 @@ import { isStreamed, type Send } from './http.ts'
 /**
  * Lets so many requests at once go to one host. A place is held until the response body is at its end.
  * Requests that stream a body have places of their own: such a body may be read lazily from the same host, and would
- * wait for ever for a place that other writes hold.
+ * wait for ever for a place that other writes hold. Throws a RangeError for less than one.
  */
 export function limitPerHost(next: Send, concurrency: number): Send {
+  if (!(concurrency >= 1)) throw new RangeError(`concurrency is ${concurrency}: it must be 1 or more`)
   const queues = new Map<string, PQueue>()
   return async (request) => {
     const key = `${isStreamed(request.body) ? 'write' : 'read'} ${request.url.host}`

@@ -30,9 +30,14 @@ export function failureOnTheWay(error: unknown): { readonly words: string; reado
   return { words, cause: withoutAnswer(error, code) }
 }
 
+/** An error that is its code alone. */
+export function errorWithCode(code: string): Error & { readonly code: string } {
+  return Object.assign(new Error(code), { code })
+}
+
 /** An error of undici's may hold or quote what was answered, and so a token or a signed URL. */
 function withoutAnswer(error: unknown, code: string): Error {
-  const cause = Object.assign(new Error(code), { code })
+  const cause = errorWithCode(code)
   if (!(error instanceof Error)) return cause
   return Object.assign(cause, {
     ...('syscall' in error && typeof error.syscall === 'string' && { syscall: error.syscall }),

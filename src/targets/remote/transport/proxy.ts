@@ -3,6 +3,7 @@ import { isRegistry } from '../../../content/reference.ts'
 import { UnsupportedError } from '../../../errors.ts'
 import type { Environment } from '../auth/docker-credential.ts'
 import { reachOf } from './addresses.ts'
+import { portOf, withoutBrackets } from './origin.ts'
 
 /** A proxy, and who is shown to it. */
 export interface ProxyServer {
@@ -24,11 +25,11 @@ export function proxyChoice(proxy: string | undefined, environment: Environment)
   if (proxy === '') return () => undefined
   if (proxy === undefined) return proxyOfVariables(environment)
   const server = parseProxy(proxy)
-  if (server === undefined) throw new RangeError(`the proxy is ${expected}`)
+  if (server === undefined) throw new RangeError(`the proxy is ${noProxy}`)
   return () => server
 }
 
-const expected = 'no URL such as http://host:port or https://host:port'
+const noProxy = 'no URL such as http://host:port or https://host:port'
 
 function proxyOfVariables(environment: Environment): FindProxy {
   const isCgi = environment['REQUEST_METHOD'] !== undefined
@@ -51,7 +52,7 @@ function proxyOfVariable(
   if (name === undefined) return undefined
   const server = parseProxy(environment[name] ?? '')
   return () => {
-    if (server === undefined) throw new UnsupportedError(`the proxy in ${name} is ${expected}`)
+    if (server === undefined) throw new UnsupportedError(`the proxy in ${name} is ${noProxy}`)
     return server
   }
 }
@@ -75,7 +76,7 @@ function percentDecoded(text: string): string {
 }
 
 function isLocal({ hostname }: URL): boolean {
-  return hostname === 'localhost' || reachOf(addressOf(hostname)) === 'loopback'
+  return hostname === 'localhost' || reachOf(withoutBrackets(hostname)) === 'loopback'
 }
 
 /** As Go reads NO_PROXY: `*`, addresses, subnets, names with all under them, and those alone that are under `.name`; each with a port or without. */
@@ -99,7 +100,7 @@ function exception(entry: string): Matcher | undefined {
 const hostAndPort = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/
 
 function hostException(host: string): Matcher | undefined {
-  const address = addressOf(host)
+  const address = withoutBrackets(host)
   if (isIP(address) !== 0) return subnetException(`${address}/${isIP(address) === 4 ? 32 : 128}`)
   const name = host.replace(/^\*?\./, '')
   if (!isRegistry(name)) return undefined
@@ -115,15 +116,7 @@ function subnetException(entry: string): Matcher | undefined {
   const subnet = new BlockList()
   subnet.addSubnet(network, Number(prefix), family === 4 ? 'ipv4' : 'ipv6')
   return ({ hostname }) => {
-    const address = addressOf(hostname)
+    const address = withoutBrackets(hostname)
     return isIP(address) !== 0 && subnet.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
   }
-}
-
-function addressOf(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, '')
-}
-
-function portOf({ port, protocol }: URL): string {
-  return port || (protocol === 'https:' ? '443' : '80')
 }

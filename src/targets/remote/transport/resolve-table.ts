@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { isRegistry } from '../../../content/reference.ts'
 import type { Connector } from './connector.ts'
+import { portOf } from './origin.ts'
 
 /** Where hosts are, by `host:port`, instead of where their names lead to. */
 export type ResolveTable = ReadonlyMap<string, Place>
@@ -22,7 +23,7 @@ export function resolveTable(resolve: Readonly<Record<string, string>> = {}): Re
 export function resolving(table: ResolveTable, connect: Connector): Connector {
   if (table.size === 0) return connect
   return (target, callback) => {
-    const port = target.port || (target.protocol === 'https:' ? '443' : '80')
+    const port = portOf(target)
     const place = table.get(`${target.hostname}:${port}`)
     if (place === undefined) return connect(target, callback)
     connect({ ...target, hostname: place.address, port: place.port ?? port }, callback)

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
 import { printable } from '../../../content/printable.ts'
+import { tryParseJson } from '../../../content/try-parse-json.ts'
 import {
   AuthError,
   NotFoundError,
@@ -10,6 +11,7 @@ import {
   type OciError,
   type RegistryErrorDetail,
 } from '../../../errors.ts'
+import { longestTimer } from '../../pause.ts'
 import type { HttpResponse } from './http.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter } from './retry-after.ts'
@@ -113,9 +115,6 @@ export async function readBody(response: HttpResponse, maxBytes: number): Promis
   }
 }
 
-/** In milliseconds: a timer for longer would end at once. */
-const longestTimer = 2 ** 31 - 1
-
 async function readUpTo(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
@@ -137,15 +136,8 @@ function tooLarge({ method, url }: HttpResponse, maxBytes: number): SizeExceedsL
 async function registryErrors(response: HttpResponse): Promise<readonly RegistryErrorDetail[]> {
   const text = await beginningOf(response)
   await response.discard()
-  try {
-    return errorsSchema.parse(JSON.parse(text)).errors.flatMap((entry) => {
-      const parsed = errorSchema.safeParse(entry)
-      return parsed.success ? [parsed.data] : []
-    })
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return []
-    throw error
-  }
+  const { errors = [] } = errorsSchema.safeParse(tryParseJson(text)).data ?? {}
+  return errors.flatMap((entry) => errorSchema.safeParse(entry).data ?? [])
 }
 
 /** The status is the answer; a body that cannot be read does not change it. */

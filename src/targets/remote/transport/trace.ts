@@ -1,4 +1,5 @@
 import { parseChallenges, type Challenge } from '../auth/challenge.ts'
+import { parseLinks } from './links.ts'
 import { redactUrl } from './redact.ts'
 import { repeatsSecret } from './secrets.ts'
 
@@ -63,10 +64,9 @@ function shownUrl(value: string, base?: URL): string {
 }
 
 function shownLinks(value: string, url: URL): readonly string[] {
-  return [...value.matchAll(/<([^<>]*)>([^<]*)/g)].map(([, target = '', parameters = '']) => {
-    const relation = /;\s*rel\s*=\s*"?next"?\s*(?:[;,]|$)/i.test(parameters) ? '; rel="next"' : ''
-    return `<${shownUrl(target, url)}>${relation}`
-  })
+  return parseLinks(value).map(
+    ({ target, isNext }) => `<${shownUrl(target, url)}>${isNext ? '; rel="next"' : ''}`,
+  )
 }
 
 const schemes: ReadonlySet<string> = new Set(['basic', 'bearer', 'digest', 'negotiate', 'ntlm'])

@@ -23,7 +23,7 @@ import { tellWarnings } from './warnings.ts'
 export interface TransportOptions extends AuthenticationOptions {
   /** HTTP instead of HTTPS. @default for localhost, 127.0.0.0/8 and [::1] alone */
   readonly plainHttp?: boolean | undefined
-  /** Certificates in PEM that are trusted besides the usual ones. */
+  /** Certificates in PEM that are trusted besides the usual ones. @default none */
   readonly ca?: string | undefined
   /** Certificates for single registries, as `registryCertificates` finds them. @default none */
   readonly tls?: FindTls | undefined
@@ -32,7 +32,7 @@ export interface TransportOptions extends AuthenticationOptions {
    * @default as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say
    */
   readonly proxy?: string | undefined
-  /** Addresses (and ports) to connect to, by `host:port`, instead of looking the name up. */
+  /** Addresses (and ports) to connect to, by `host:port`, instead of looking the name up. @default none */
   readonly resolve?: Readonly<Record<string, string>> | undefined
   /** Takes any certificate, but of a proxy. @default false */
   readonly insecure?: boolean | undefined
@@ -81,7 +81,10 @@ export class Transport {
   /** For repositories: sends one request. */
   readonly send: Send
 
-  /** Throws a RangeError for a `proxy` or an address in `resolve` that is none. */
+  /**
+   * Throws a RangeError for what is wrong in the options: `proxy`, `resolve`, `retry`, `limits`, `totalTimeout`,
+   * `concurrency`, `requestsPerSecond`, `trustedRealms`, `userAgent`.
+   */
   constructor(options: TransportOptions = {}) {
     const { plainHttp, concurrency = 32, userAgent = 'copygraph' } = options
     const { headersTimeout, requestsPerSecond, traceHeaders } = options

@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import { Client } from 'undici'
 import { AuthError, UnreachableError } from '../../../errors.ts'
 import type { Connector } from './connector.ts'
-import { failureOnTheWay } from './network-failure.ts'
+import { errorWithCode, failureOnTheWay } from './network-failure.ts'
 import type { ProxyServer } from './proxy.ts'
 
 /** How proxies are reached. */
@@ -81,9 +81,8 @@ function refusal({ host }: URL, authority: string, status: number): Error {
     )
   }
   const code = status === 502 || status === 503 || status === 504 ? proxyUnavailable : 'ERR_PROXY_REFUSED'
-  const cause = Object.assign(new Error(code), { code })
   return new UnreachableError(`the proxy ${host} does not lead to ${authority}: it answered with ${status}`, {
-    cause,
+    cause: errorWithCode(code),
   })
 }
 

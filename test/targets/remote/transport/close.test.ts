@@ -1,10 +1,10 @@
-import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
-import { expect, describe, it, onTestFinished } from 'vitest'
+import { expect, describe, it } from 'vitest'
 import type { CopyEvent } from '../../../../src/events.ts'
 import { Repository } from '../../../../src/targets/remote/repository.ts'
 import { Transport } from '../../../../src/targets/remote/transport/transport.ts'
 import { blob, read, rejection } from '../../contract/support.ts'
+import { listen } from '../listen.ts'
 import { startServer, type TestServer } from '../server.ts'
 import { startProxy } from './proxy-server.ts'
 
@@ -20,17 +20,7 @@ async function startSilent(): Promise<{ readonly host: string; readonly open: ()
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
     socket.resume()
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    for (const socket of sockets) socket.destroy()
-    await closed
-  })
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  return { host: `127.0.0.1:${port}`, open: () => sockets.size }
+  return { host: `127.0.0.1:${await listen(server)}`, open: () => sockets.size }
 }
 
 describe('a transport that is closed', () => {

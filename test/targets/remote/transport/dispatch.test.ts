@@ -71,6 +71,13 @@ describe('a request', () => {
     ])
   })
 
+  it.each(['a\r\nX-Injected: yes', 'a\nb', 'a\0b', 'a\u{1f600}'])(
+    'cannot say %j about who asks: that is wrong usage',
+    (userAgent) => {
+      expect(() => new Transport({ userAgent })).toThrow(RangeError)
+    },
+  )
+
   it('fails with what onEvent throws, and its connection is used again', async () => {
     const server = await startServer(() => ({ status: 404, body: 'x'.repeat(1000) }))
     const repository = open(server)

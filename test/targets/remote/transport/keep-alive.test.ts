@@ -7,6 +7,7 @@ import { Repository, type RepositoryOptions } from '../../../../src/targets/remo
 import { Connections } from '../../../../src/targets/remote/transport/connections.ts'
 import { dispatchTo } from '../../../../src/targets/remote/transport/dispatch.ts'
 import { blob, contentOfChunks } from '../../contract/support.ts'
+import { listen } from '../listen.ts'
 import { startServer, type TestServer } from '../server.ts'
 
 const large = Buffer.alloc(1024 * 1024, 'x')
@@ -51,18 +52,7 @@ async function startForgetful(ending: Ending): Promise<Registry> {
   const server: Server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy())
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  const address = server.address()
-  return {
-    host: `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
-    put,
-    lines,
-  }
+  return { host: `127.0.0.1:${await listen(server)}`, put, lines }
 }
 
 function open({ host }: Pick<Registry, 'host'>, options: RepositoryOptions = {}): Repository {

@@ -22,6 +22,10 @@ function startRegistry(): Promise<TestServer> {
 }
 
 describe('the limit of a host', () => {
+  it.each([0, -1, NaN])('cannot be %d requests at once', (concurrency) => {
+    expect(() => new Transport({ concurrency })).toThrow(RangeError)
+  })
+
   it('lets so many requests run at once', async () => {
     let running = 0
     let most = 0

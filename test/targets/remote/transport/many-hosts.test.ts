@@ -1,8 +1,8 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { Repository } from '../../../../src/targets/remote/repository.ts'
 import { blob, read } from '../../contract/support.ts'
+import { listen } from '../listen.ts'
 import { startServer } from '../server.ts'
 
 const bytes = Buffer.from('0123456789')
@@ -19,16 +19,7 @@ async function startEverywhere(): Promise<{ readonly urls: readonly string[]; re
         socket.on('close', () => (open -= 1))
       })
       const address = `127.0.0.${index + 2}`
-      server.listen(0, address)
-      await once(server, 'listening')
-      onTestFinished(async () => {
-        const closed = once(server, 'close')
-        server.close()
-        server.closeAllConnections()
-        await closed
-      })
-      const bound = server.address()
-      return `http://${address}:${typeof bound === 'object' && bound !== null ? bound.port : 0}/`
+      return `http://${address}:${await listen(server, address)}/`
     }),
   )
   return { urls, open: () => open }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { inspect } from 'node:util'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { networkFailure } from '../../../../src/targets/remote/transport/network-failure.ts'
 import { registryUrl } from '../../../../src/targets/remote/transport/origin.ts'
 import { Registry } from '../../../../src/targets/remote/registry.ts'
@@ -9,6 +9,7 @@ import { Repository } from '../../../../src/targets/remote/repository.ts'
 import type { TransportOptions } from '../../../../src/targets/remote/transport/transport.ts'
 import { cert, key } from '../../../server/certificate.ts'
 import { rejection } from '../../contract/support.ts'
+import { listen } from '../listen.ts'
 import { startServer } from '../server.ts'
 
 async function ping(host: string, options: TransportOptions = {}): Promise<void> {
@@ -24,13 +25,7 @@ async function startRaw(answer: string, when: 'at once' | 'asked' = 'at once'): 
     if (when === 'asked') socket.once('data', respond)
     else respond()
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    await new Promise((resolve) => server.close(resolve))
-  })
-  const address = server.address()
-  return `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
+  return `127.0.0.1:${await listen(server)}`
 }
 
 describe('a registry that cannot be reached', () => {

@@ -1,10 +1,10 @@
-import { once } from 'node:events'
 import { createServer, request as sendOn, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
+import { listen } from '../listen.ts'
 
 /** What a proxy was asked. */
 export interface Asked {
@@ -39,7 +39,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<ProxyServe
   const { tls, refuse = () => undefined, leadTo } = options
   const asked: Asked[] = []
   const passed: Buffer[] = []
-  const sockets = new Set<Duplex>()
+  const outgoing = new Set<Socket>()
   const note = ({ method = '', url = '', headers, socket }: IncomingMessage): Asked => {
     const entry = { method, target: url, headers, client: shownBy(socket) }
     asked.push(entry)
@@ -50,7 +50,6 @@ export async function startProxy(options: ProxyOptions = {}): Promise<ProxyServe
       ? createServer()
       : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: false })
   server.on('connect', (request: IncomingMessage, client: Duplex) => {
-    sockets.add(client)
     client.on('error', () => undefined)
     const refusal = refuse(note(request))
     if (refusal === null) return void client.resume().on('end', () => client.end())
@@ -61,7 +60,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<ProxyServe
       client.on('data', (bytes: Buffer) => passed.push(bytes))
       client.pipe(end).pipe(client)
     })
-    sockets.add(end)
+    outgoing.add(end)
     end.on('error', () => client.destroy())
   })
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -78,18 +77,10 @@ export async function startProxy(options: ProxyOptions = {}): Promise<ProxyServe
     onward.on('error', () => response.destroy())
     request.pipe(onward)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy()
-    server.closeAllConnections()
-    const closed = once(server, 'close')
-    server.close()
-    await closed
+  const host = `127.0.0.1:${await listen(server)}`
+  onTestFinished(() => {
+    for (const socket of outgoing) socket.destroy()
   })
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  const host = `127.0.0.1:${port}`
   return {
     host,
     url: `${tls === undefined ? 'http' : 'https'}://${host}`,
