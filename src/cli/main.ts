@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-import { argv, stderr, stdout } from 'node:process'
+import { argv, stderr, stdout, version } from 'node:process'
 import { setFlagsFromString } from 'node:v8'
 import { CommanderError } from 'commander'
 import { exitCodes } from './output/exit-codes.ts'
 import { reportUsageError } from './output/failure.ts'
+import { lackOfNode } from './node-version.ts'
 import { createProgram } from './program.ts'
 import { listenForSignals } from './signals.ts'
 
@@ -17,6 +18,11 @@ async function main(): Promise<number> {
   // A reader that has gone, as in `copygraph … | head -1`, is no reason to crash. Who writes hears of it by a callback.
   stdout.on('error', () => undefined)
   stderr.on('error', () => undefined)
+  const lack = lackOfNode(version)
+  if (lack !== undefined) {
+    stderr.write(`Error: ${lack}\n`)
+    return exitCodes.failed
+  }
   const interruption = listenForSignals()
   let code: number = exitCodes.done
   try {
