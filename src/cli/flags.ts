@@ -3,6 +3,8 @@ import type { Platform } from '../content/platform.ts'
 import type { CopyFlags } from './copy-flags.ts'
 import * as values from './flag-values.ts'
 import type { ListenAddress } from './flag-values.ts'
+import type { GraphFormat } from './output/render-graph.ts'
+import type { PlanFlags } from './plan-flags.ts'
 import type { Template } from './template.ts'
 
 /** What every command takes. The members of all these are the flags of the same name, which `--help` explains. */
@@ -86,7 +88,7 @@ export interface GraphFlags extends ConnectionFlags {
   readonly platform?: Platform | undefined
   readonly direction?: 'down' | 'up' | 'both' | undefined
   readonly depth?: number | undefined
-  readonly format: 'tree' | 'json' | 'dot' | 'mermaid' | 'svg' | 'html'
+  readonly format: GraphFormat
 }
 
 /** Of `copygraph discover`. */
@@ -110,7 +112,13 @@ export interface ServeFlags extends CommonFlags {
 
 /** Of `copygraph cp`. */
 export interface CpFlags
-  extends FormatFlags, CopyFlags, SharedFlags, Prefixed<'from', SideFlags>, Prefixed<'to', SideFlags> {
+  extends
+    CommonFlags,
+    CopyFlags,
+    PlanFlags,
+    SharedFlags,
+    Prefixed<'from', SideFlags>,
+    Prefixed<'to', SideFlags> {
   readonly concurrency?: number | undefined
   readonly chunkSize?: number | undefined
   readonly verify: 'root' | 'manifests' | 'full'

@@ -9,6 +9,7 @@ import { addCopyFlags } from './copy-flags.ts'
 import { addGraphCommands } from './graph-commands.ts'
 import { exitCodesHelp } from './output/exit-codes.ts'
 import { referencesHelp } from './output/references-help.ts'
+import { addPlanFlags, planHelp } from './plan-flags.ts'
 
 /** What a command gets from the process that it runs in. */
 export interface CommandContext {
@@ -68,13 +69,13 @@ function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode
   addCopyFlags(command)
   addTransferFlags(command)
   addSideFlags(command)
-  flags.addFormatFlag(command)
+  addPlanFlags(command)
   command
     .option('-q, --quiet', 'no progress and no warnings on stderr')
     .option('--no-tty', 'lines instead of progress bars')
   flags
     .addCommonFlags(command)
-    .addHelpText('after', referencesHelp + cpHelp + exitCodesHelp)
+    .addHelpText('after', referencesHelp + cpHelp + planHelp + exitCodesHelp)
     .action(async (source: string, destination: string, given: flags.CpFlags) => {
       const { cp } = await import('./commands/cp.ts')
       onExitCode(await cp(source, destination, given, context))

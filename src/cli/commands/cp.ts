@@ -1,14 +1,15 @@
 import { env, stderr } from 'node:process'
-import { isTag } from '../../content/reference.ts'
 import type { ExtendedCopyOptions, ExtendedCopyResult } from '../../copy/extended-options.ts'
 import type { CopyOptions, CopyResult } from '../../copy/options.ts'
+import type { Plan } from '../../copy/plan-types.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
 import type { CopyEvent } from '../../events.ts'
-import type { Target } from '../../targets/target.ts'
-import { flagsOfSide, secretWarnings, readConnection, type Connection } from '../connection.ts'
+import { flagsOfSide, secretWarnings, readConnection } from '../connection.ts'
 import type { CpFlags } from '../flags.ts'
-import { auditedPlace } from '../audit-log.ts'
+import { audited, auditedPlace, type AuditLog } from '../audit-log.ts'
 import { CopyAudit } from '../copy-audit.ts'
-import { checkRoot, readChoices, type CopyChoices } from '../copy-choices.ts'
+import { checkRoot, readChoices } from '../copy-choices.ts'
+import { copyOptions, openEnds, type CopyEnds, type CopyJob } from '../copy-job.ts'
 import { mountRepositories } from '../mount-from.ts'
 import { newWarnings, writeTrace } from '../output/command-events.ts'
 import { runCommand, writeWarning, type Party } from '../output/failure.ts'
@@ -19,8 +20,16 @@ import { CopyCounter, type CopyReport } from '../output/report.ts'
 import { describeInvalidated, describeTotals } from '../output/summary.ts'
 import { formatJson, writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
-import { formatAddress, formatPlace, parseDestination, parseSource, type Address } from '../references.ts'
-import { soleReference } from '../sole-reference.ts'
+import { refusePlanContradictions } from '../plan-flags.ts'
+import {
+  formatAddress,
+  formatPlace,
+  parseDestination,
+  parseSource,
+  referenceIn,
+  type Address,
+} from '../references.ts'
+import { readSavedPlan, runSavedPlan, type SavedPlan } from '../saved-plan.ts'
 import { Targets } from '../targets.ts'
 import { usageError } from '../usage-error.ts'
 
@@ -37,63 +46,68 @@ export async function cp(
   if (flags.fromPasswordStdin === true && flags.toPasswordStdin === true) {
     throw usageError('--from-password-stdin and --to-password-stdin cannot both read stdin: give one of them')
   }
+  refusePlanContradictions(flags)
   const choices = await readChoices(flags)
+  const plan = flags.plan === undefined ? undefined : await readPlan(flags.plan)
   const parties = {
     source: partyOf(source, flags, 'source'),
     destination: partyOf(destination, flags, 'destination'),
   }
   const { debug, auditLog } = flags
-  return runCommand({ signal, debug, auditLog, ...parties }, async (log) => {
+  const isPlanned = plan !== undefined
+  return runCommand({ signal, debug, auditLog, isPlanned, ...parties }, async (log) => {
     const connections = await readConnections(flags, signal)
     const targets = new Targets()
-    const places = { source: auditedPlace(source.place), destination: auditedPlace(destination.place) }
-    const audit = log && new CopyAudit(log, places)
     const options = { signal, mountFrom }
+    const job = { source, destination, targets, connections, flags, choices, options }
     try {
-      await copyBetween({ source, destination, targets, connections, flags, choices, audit, options })
-    } catch (error) {
-      audit?.failed(error, signal)
-      throw error
+      await (flags.dryRun === true ? recordedDryRun(job, log) : recordedCopy(job, log, plan))
     } finally {
       await targets.close()
     }
   })
+
+  function readPlan(file: string): Promise<SavedPlan> {
+    return readSavedPlan(file, { source, destination }, flags)
+  }
 }
 
-interface Connections {
-  readonly source: Connection
-  readonly destination: Connection
+/** Nothing is copied: the source is read. */
+async function recordedDryRun(job: CopyJob, log: AuditLog | undefined): Promise<void> {
+  const { source, options } = job
+  const target = auditedPlace(source.place)
+  const { dryRun } = await import('../dry-run.ts')
+  const found = ({ root }: Plan): { readonly descriptor: Descriptor } => ({ descriptor: root })
+  const { signal } = options
+  await audited(log, { operation: 'read', target, reference: referenceIn(source) }, { signal, found }, () =>
+    dryRun(job),
+  )
 }
 
-interface Job {
-  readonly source: Address
-  readonly destination: Address
-  readonly targets: Targets
-  readonly connections: Connections
-  readonly flags: CpFlags
-  readonly choices: CopyChoices
-  readonly audit: CopyAudit | undefined
-  readonly options: Pick<CopyOptions, 'signal' | 'mountFrom'>
+async function recordedCopy(
+  job: CopyJob,
+  log: AuditLog | undefined,
+  plan: SavedPlan | undefined,
+): Promise<void> {
+  const { source, destination, options } = job
+  const places = { source: auditedPlace(source.place), destination: auditedPlace(destination.place) }
+  const audit = log && new CopyAudit(log, places)
+  try {
+    await copyBetween(job, audit, plan)
+  } catch (error) {
+    audit?.failed(error, options.signal)
+    throw error
+  }
 }
 
-async function copyBetween({
-  source,
-  destination,
-  targets,
-  connections,
-  flags,
-  choices,
-  audit,
-  options,
-}: Job): Promise<void> {
-  const { uploadJournal } = await import('../upload-journal.ts')
-  const from = await targets.open(source.place, connections.source)
-  const to = await targets.open(destination.place, connections.destination, {
-    chunkBytes: flags.chunkSize,
-    uploadJournal: uploadJournal(),
-  })
-  const reference = await soleReference(from, source, options)
-  audit?.begin(reference)
+async function copyBetween(
+  job: CopyJob,
+  audit: CopyAudit | undefined,
+  plan: SavedPlan | undefined,
+): Promise<void> {
+  const { source, destination, flags } = job
+  const ends = await openEnds(job)
+  audit?.begin(ends.reference)
   const counter = new CopyCounter()
   const progress = chooseProgress(flags)
   const isNew = newWarnings()
@@ -103,24 +117,19 @@ async function copyBetween({
     if (flags.debug === true && (event.type === 'request' || progress === undefined)) writeTrace(event)
     if (isNew(event)) progress?.hear(event)
   }
+  const options = {
+    ...copyOptions(job, ends.reference, onEvent),
+    mapRoot: watchRoot(job, audit, onEvent),
+  }
   const started = performance.now()
-  const run = flags.recursive === true ? copyExtended : copyAlone
-  const result = await run(from, reference, to, {
-    ...options,
-    ...choices.options,
-    mapRoot: watchRoot({ choices, flags, audit }, onEvent),
-    destinationReference: destinationReferences(reference, source, destination),
-    concurrency: flags.concurrency,
-    keepPartial: true,
-    foreignLayers: flags.foreignLayers,
-    onMissingSubject: flags.allowMissingSubject === true ? 'skip' : 'error',
-    onEvent,
-  }).finally(() => progress?.stop())
+  const running =
+    plan === undefined ? copyAll(ends, options, flags) : runSavedPlan(plan, ends, { options, flags })
+  const result: Result = await running.finally(() => progress?.stop())
   audit?.done(result.root)
   if (flags.quiet !== true) {
     result.invalidated.map(describeInvalidated).forEach(writeWarning)
-    const ends = `${formatAddress(source)} => ${formatAddress(destination)}`
-    writeLine(`${ends}: ${describeTotals(counter.totals, performance.now() - started)}`)
+    const between = `${formatAddress(source)} => ${formatAddress(destination)}`
+    writeLine(`${between}: ${describeTotals(counter.totals, performance.now() - started)}`)
   }
   const name = `${formatPlace(destination.place)}@${result.root.digest}\n`
   const isJson = flags.format === 'json'
@@ -129,7 +138,8 @@ async function copyBetween({
 
 /** A `mapRoot` that keeps the root, and has it looked at where that is needed. */
 function watchRoot(
-  { choices, flags, audit }: Pick<Job, 'choices' | 'flags' | 'audit'>,
+  { choices, flags }: CopyJob,
+  audit: CopyAudit | undefined,
   onEvent: (event: CopyEvent) => void,
 ): CopyOptions['mapRoot'] {
   const check = checkRoot(choices, (message) => onEvent({ type: 'warning', side: 'source', message }))
@@ -143,27 +153,20 @@ function watchRoot(
 
 type Result = CopyResult & Partial<Pick<ExtendedCopyResult, 'digestTags'>>
 
-async function copyAlone(
-  source: Target,
-  reference: string,
-  destination: Target,
+async function copyAll(
+  { from, reference, to }: CopyEnds,
   options: ExtendedCopyOptions,
+  flags: CpFlags,
 ): Promise<Result> {
+  if (flags.recursive === true) {
+    const { extendedCopy } = await import('../../copy/extended-copy.ts')
+    return extendedCopy(from, reference, to, options)
+  }
   const { copy } = await import('../../copy/copy.ts')
-  return copy(source, reference, destination, options)
+  return copy(from, reference, to, options)
 }
 
-async function copyExtended(
-  source: Target,
-  reference: string,
-  destination: Target,
-  options: ExtendedCopyOptions,
-): Promise<Result> {
-  const { extendedCopy } = await import('../../copy/extended-copy.ts')
-  return extendedCopy(source, reference, destination, options)
-}
-
-async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<Connections> {
+async function readConnections(flags: CpFlags, signal: AbortSignal): Promise<CopyJob['connections']> {
   const sides = { source: flagsOfSide(flags, 'source'), destination: flagsOfSide(flags, 'destination') }
   const connections = {
     source: await readConnection(sides.source, '--from-', signal),
@@ -181,15 +184,6 @@ function partyOf(address: Address, flags: CpFlags, side: 'source' | 'destination
     prefix: side === 'source' ? '--from-' : '--to-',
     hasCredential: flagsOfSide(flags, side).username !== undefined,
   }
-}
-
-/** A repository without a tag gets that of the source; a layout lists the root without one. */
-function destinationReferences(reference: string, source: Address, destination: Address): readonly string[] {
-  const { place, tags, digest } = destination
-  if (tags.length > 0 || digest !== undefined) return digest === undefined ? tags : [...tags, digest]
-  if (place.kind === 'layout') return []
-  const [tag = reference] = source.tags
-  return isTag(tag) ? [tag] : []
 }
 
 /** Nothing where nothing is to be shown. */

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../content/descriptor.ts'
-import type { ContentGraph } from '../../graph/graph.ts'
 import type { GraphFlags } from '../flags.ts'
+import { renderGraph } from '../output/render-graph.ts'
 import { writeData } from '../output/stdout.ts'
 import type { CommandContext } from '../program.ts'
 import { parseSource } from '../references.ts'
@@ -16,7 +16,7 @@ export async function graph(text: string, flags: GraphFlags, { signal }: Command
     const { buildGraph } = await import('../../graph/graph.ts')
     const tags = tagsOf(address.tags, root, flags)
     const built = await buildGraph(target, root, { ...options, direction, depth, tags })
-    await writeData(await render(built, format))
+    await writeData(await renderGraph(built, format))
     return { descriptor: root }
   })
 }
@@ -28,24 +28,4 @@ function tagsOf(
   { platform }: GraphFlags,
 ): ReadonlyMap<Descriptor['digest'], readonly string[]> {
   return new Map(tags.length === 0 || platform !== undefined ? [] : [[digest, tags]])
-}
-
-/** Only the renderer that is wanted is loaded: the layout of pictures takes a while. */
-async function render(built: ContentGraph, format: GraphFlags['format']): Promise<string> {
-  switch (format) {
-    case 'tree':
-      return `${(await import('../../graph/render-tree.ts')).renderTree(built)}\n`
-    case 'json':
-      return `${(await import('../../graph/render-json.ts')).renderJson(built)}\n`
-    case 'dot':
-      return (await import('../../graph/render-dot.ts')).renderDot(built)
-    case 'mermaid':
-      return (await import('../../graph/render-mermaid.ts')).renderMermaid(built)
-    case 'svg':
-      return (await import('../../graph/render-svg.ts')).renderSvg(built)
-    case 'html':
-      return (await import('../../graph/render-html.ts')).renderHtml(built)
-    default:
-      return format satisfies never
-  }
 }

@@ -29,6 +29,8 @@ export interface FailureContext {
   readonly debug?: boolean | undefined
   /** Where what the command does is recorded. @default nowhere */
   readonly auditLog?: string | undefined
+  /** It carries out a plan, which may be out of date. @default false */
+  readonly isPlanned?: boolean | undefined
   /** Of a copy; a command with one target has it as both. */
   readonly source?: Party | undefined
   /** As `source`. */
@@ -83,7 +85,7 @@ function reportFailure(error: unknown, context: FailureContext): number {
     if (isCopy(context)) write('Hint', 'no tag names incomplete content; run the same command again to go on')
   } else {
     write('Error', sentenceOf(error, context))
-    write('Hint', hintFor(error, partyOf(error, context)))
+    write('Hint', hintFor(error, partyOf(error, context), context))
   }
   if (context.debug === true) stderr.write(`${printableLines(inspect(error))}\n`)
   return exitCodeOf(error)
@@ -124,12 +126,14 @@ function sentenceOf(error: unknown, context: FailureContext): string {
   return party === undefined || message.includes(nameIn(party)) ? message : `${message} (${party.name})`
 }
 
-/** Which function of the library's options refused the platforms that were typed is nothing to who typed them. */
+/** Which function of the library's options refused the platforms that were typed, or a plan, is nothing to who typed them. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const isOfPlatforms = error instanceof CopyError && platformOperations.has(error.operation)
-  return isOfPlatforms && error.cause instanceof OciError ? error.cause.message : error.message
+  const isOfOptions = error instanceof CopyError && ownOperations.has(error.operation)
+  return isOfOptions && error.cause instanceof OciError ? error.cause.message : error.message
 }
+
+const ownOperations: ReadonlySet<string> = new Set([...platformOperations, 'onEvent'])
 
 /** As targets call themselves in their messages. */
 function nameIn({ place, name }: Party): string {

@@ -11,8 +11,12 @@ import {
 import { formatPlace } from '../references.ts'
 import type { Party } from './failure.ts'
 
-/** What to do about an error, in one sentence. */
-export function hintFor(error: unknown, party: Party | undefined): string {
+/** What to do about an error, in one sentence. `isPlanned`: of what carries out a plan. */
+export function hintFor(
+  error: unknown,
+  party: Party | undefined,
+  { isPlanned = false }: { readonly isPlanned?: boolean | undefined } = {},
+): string {
   const system = systemCode(error)
   const code = errorCode(error)
   const ofSystem = system === undefined ? undefined : systemHint(system, party)
@@ -20,10 +24,14 @@ export function hintFor(error: unknown, party: Party | undefined): string {
   return (
     ofSystem ??
     choiceHint(error) ??
+    (isPlanned && code === 'INVALID_REFERENCE' ? staleHint : undefined) ??
     ofCode ??
     'run it again with --debug to see each request and where it failed'
   )
 }
+
+const staleHint =
+  'nothing was tagged: make the plan again (--dry-run --format json), look at it, and run that'
 
 /** What a copy was doing when it failed, if that was choosing platforms. */
 export const platformOperations: ReadonlySet<string> = new Set(['filter', 'mapRoot'])
