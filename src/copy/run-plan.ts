@@ -8,6 +8,7 @@ import { copy, destinationNames } from './copy.ts'
 import { extendedCopy, extendedCopyGraph } from './extended-copy.ts'
 import type { ExtendedCopyOptions } from './extended-options.ts'
 import { step } from './failure.ts'
+import { Ledger } from './ledger.ts'
 import type { CopyResult } from './options.ts'
 import { optionsDigest } from './plan.ts'
 import type { Plan } from './plan-types.ts'
@@ -31,12 +32,13 @@ export async function runPlan(
     throw new RangeError('the options are not those that the plan was made with')
   }
   const { signal, onEvent } = options
-  await expectUnmovedTags(plan, destination, { signal, onEvent })
+  const ledger = new Ledger(onEvent)
+  await expectUnmovedTags(plan, destination, { signal, onEvent: ledger.side('destination') })
   const { operation, reference, root } = plan
   const settings = { ...options, onEvent: guard(plan, onEvent) }
   if (operation === 'copyGraph') return copyGraph(source, root, destination, settings)
   if (operation === 'extendedCopyGraph') return extendedCopyGraph(source, root, destination, settings)
-  const pinned = await pin(plan, source, { signal, onEvent })
+  const pinned = await pin(plan, source, { signal, onEvent: ledger.side('source') })
   const { tags, digests } = destinationNames(reference, options)
   // Checked before anything is tagged; a root that becomes another one is checked when it has.
   const isKept = plan.descriptor?.digest === root.digest
