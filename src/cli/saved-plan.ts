@@ -81,10 +81,10 @@ function digestOfFlags(ofLibrary: Digest, { platform, artifactType, mountFrom }:
 async function parseFile(file: string): Promise<{ readonly plan: Plan; readonly names: PlanNames }> {
   const fs = await import('node:fs/promises')
   const { readSmallFile } = await import('../targets/read-file.ts')
-  const { parsePlan } = await import('../copy/saved-plan.ts')
   try {
     const bytes = await readSmallFile(file, maxFileBytes, { fs })
     if (bytes === undefined) throw usageError(`--plan ${file} is no file`)
+    const { parsePlan } = await import('../copy/saved-plan.ts')
     return parsePlan(Buffer.from(bytes).toString('utf8'))
   } catch (error) {
     // Its message may quote the file, which may be anything.
@@ -116,7 +116,10 @@ function differenceOf(
   const side = (['source', 'destination'] as const).find((end) => names[end] !== given[end])
   if (side !== undefined) return `its ${side} is ${quoted(names[side])}, and not ${quoted(given[side])}`
   if (plan.operation === operationOf(flags)) return undefined
-  return `it was made ${flags.recursive === true ? 'without' : 'with'} --recursive`
+  if (plan.operation === operationOf({ ...flags, recursive: flags.recursive !== true })) {
+    return `it was made ${flags.recursive === true ? 'without' : 'with'} --recursive`
+  }
+  return `it is of ${plan.operation}, which this command does not do`
 }
 
 function quoted(name: string | undefined): string {
