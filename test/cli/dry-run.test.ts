@@ -29,14 +29,14 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, string
 
 describe('copygraph cp --dry-run', () => {
   it.each([
-    [],
-    ['-r'],
-    ['-r', '--digest-tags', '--referrers', 'all'],
-    ['--platform', 'linux/amd64'],
-    ['--platform', 'linux/*', '-r', '--on-invalidated', 'keep'],
-    ['--annotation', 'a=b', '-r', '--on-invalidated', 'repoint'],
-    ['--strip-attestations'],
-  ])('with %j writes nothing, and says what the copy then does', async (...flags) => {
+    [[]],
+    [['-r']],
+    [['-r', '--digest-tags', '--referrers', 'all']],
+    [['--platform', 'linux/amd64']],
+    [['--platform', 'linux/*', '-r', '--on-invalidated', 'keep']],
+    [['--annotation', 'a=b', '-r', '--on-invalidated', 'repoint']],
+    [['--strip-attestations']],
+  ])('with %j writes nothing, and says what the copy then does', async (flags) => {
     await using registry = await startRegistry()
     await using folder = await newFolder()
     await fill(registry, image, 'index')
@@ -166,7 +166,7 @@ describe('copygraph cp --dry-run', () => {
     const dot = await print('dot')
     expect(dot).toMatch(/^digraph copygraph \{\n[^]*\n\}\n$/)
     const { copy, skip, rewrite, filtered } = stateFills
-    for (const fill of [copy, skip, rewrite, filtered]) expect(dot).toContain(`fillcolor="${fill}"`)
+    for (const colour of [copy, skip, rewrite, filtered]) expect(dot).toContain(`fillcolor="${colour}"`)
     expect(await print('mermaid')).toMatch(/^flowchart LR\n[^]*:::state_filtered\n/)
     const svg = await print('svg')
     expect(parseXml(svg).at(-1)).toMatchObject({ name: 'svg' })

@@ -75,15 +75,15 @@ const stale = /^Hint: nothing was tagged: make the plan again \(--dry-run --form
 
 describe('copygraph cp --plan', () => {
   it.each([
-    [],
-    ['-r'],
-    ['-r', '--artifact-type', 'application/sbom'],
-    ['--platform', 'linux/amd64'],
-    ['--platform', 'linux/amd64', '--keep-index', '--verify', 'manifests'],
-    ['--annotation', 'a=b', '-r', '--on-invalidated', 'repoint', '--record-original-digest'],
+    [[]],
+    [['-r']],
+    [['-r', '--artifact-type', 'application/sbom']],
+    [['--platform', 'linux/amd64']],
+    [['--platform', 'linux/amd64', '--keep-index', '--verify', 'manifests']],
+    [['--annotation', 'a=b', '-r', '--on-invalidated', 'repoint', '--record-original-digest']],
   ])(
     'with %j does what the plan says, in so many requests and those that look whether it holds',
-    async (...flags) => {
+    async (flags) => {
       await using setup = await setUp()
       const { registry, from, layout, copy } = setup
       for (const to of [layout, copy]) {
