@@ -33,24 +33,47 @@ export interface Become {
   readonly result: Descriptor | undefined
 }
 
-/** What becomes of a node that says something of a subject; undefined if that is what it was. Else it is told. */
+/**
+ * What becomes of a node that says something of a subject; undefined if that is what it was. Else it is decided and told
+ * once, in however many ways the node says it.
+ */
 export async function dispose(
   node: ReachedNode,
-  { subject, result }: Become,
-  { ledger, source, options }: Workshop,
+  become: Become,
+  workshop: Workshop,
 ): Promise<Disposition | undefined> {
+  const { subject, result } = become
   if (result?.digest === subject.digest) return undefined
-  const { artifactType } = source.parse(node.descriptor, await source.read(node.descriptor))
+  const key = `${nodeKey(node.descriptor)} ${subject.digest}`
+  return workshop.modification?.dispositionOf(key, () => decide(node, become, workshop))
+}
+
+async function decide(
+  node: ReachedNode,
+  { subject, result }: Become,
+  workshop: Workshop,
+): Promise<Disposition> {
+  const artifactType = await artifactTypeOf(node, workshop)
   const state: InvalidatedState = { descriptor: node.descriptor, artifactType, subject }
-  const { invalidated = 'drop' } = options
+  const { invalidated = 'drop' } = workshop.options
   const chosen =
     typeof invalidated === 'string'
       ? invalidated
       : await step('caller', 'invalidated', node, () => invalidated(state))
   // What is gone cannot be pointed at.
   const disposition = result === undefined && chosen === 'repoint' ? 'drop' : chosen
-  ledger.invalidate({ ...state, disposition, reason: reasonFor(subject, result) })
+  workshop.ledger.invalidate({ ...state, disposition, reason: reasonFor(subject, result) })
   return disposition
+}
+
+/** Undefined for a blob, which a tag may point at too. */
+async function artifactTypeOf(node: ReachedNode, { source, lanes }: Workshop): Promise<string | undefined> {
+  const { descriptor } = node
+  if (!source.manifestTypes.isManifest(descriptor.mediaType)) return undefined
+  return step('source', 'fetch', node, async () => {
+    const bytes = await lanes.ask(() => source.read(descriptor))
+    return source.parse(descriptor, bytes).artifactType
+  })
 }
 
 function reasonFor(subject: Descriptor, result: Descriptor | undefined): string {

@@ -9,6 +9,7 @@ import { formatDocument, mapDocument, parseDocument, type Mapping } from './docu
 import { failure, step } from './failure.ts'
 import { ingest } from './ingest.ts'
 import type { BlobNode, JsonObject, ManifestNode, Modifier } from './modifiers/modifier.ts'
+import type { Disposition } from './options.ts'
 import { pathTo, type ReachedNode } from './reached-node.ts'
 import { leaveOut } from './successors.ts'
 import type { Workshop } from './transfer.ts'
@@ -20,6 +21,7 @@ export class Modification {
   readonly #blobs = new Map<string, Promise<Descriptor | undefined>>()
   /** What modifiers have brought to the destination, or had brought there before, by its key. */
   readonly #stored = new Map<string, 'copied' | 'existed'>()
+  readonly #dispositions = new Map<string, Promise<Disposition>>()
   #requested: string | undefined
 
   constructor(workshop: Workshop, modifiers: readonly Modifier[]) {
@@ -37,6 +39,13 @@ export class Modification {
 
   isRequested(node: Descriptor): boolean {
     return this.#requested === nodeKey(node)
+  }
+
+  /** Decided once for each key. */
+  dispositionOf(key: string, decide: () => Promise<Disposition>): Promise<Disposition> {
+    const known = this.#dispositions.get(key) ?? decide()
+    this.#dispositions.set(key, known)
+    return known
   }
 
   /** For content that a modifier has brought to the destination, now or in another run. */
