@@ -1,5 +1,7 @@
+import type { Descriptor } from '../content/descriptor.ts'
 import { isDigest, type Digest } from '../content/digest.ts'
-import { step } from './failure.ts'
+import { NotFoundError } from '../errors.ts'
+import { failure, step } from './failure.ts'
 import type { Workshop } from './transfer.ts'
 
 /** By digest, the tags that are named after it. */
@@ -28,4 +30,19 @@ export async function findDigestTags({ original, lanes, ledger, signal }: Worksh
     }),
   )
   return found
+}
+
+/** What a listed tag points at; undefined, with a warning, if it is gone by now. */
+export async function resolveListed(
+  tag: string,
+  { source, lanes, ledger }: Workshop,
+): Promise<Descriptor | undefined> {
+  try {
+    return await lanes.ask(() => source.resolve(tag))
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw failure('source', 'resolve', tag, error)
+    const message = `the tag ${tag} was listed, but is not there: it is left out`
+    ledger.side('source')({ type: 'warning', message })
+    return undefined
+  }
 }

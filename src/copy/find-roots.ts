@@ -1,10 +1,10 @@
-import { nodeKey, type Descriptor } from '../content/descriptor.ts'
-import { successorsOf, type Edge } from '../content/manifest-types.ts'
+import { nodeKey, plainDescriptor, type Descriptor } from '../content/descriptor.ts'
+import { referrerDescriptor, successorsOf, type Edge } from '../content/manifest-types.ts'
 import type { ManifestFacts } from '../content/manifest.ts'
 import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
-import { defaultMaxDepth, SeenNodes } from '../graph/walk.ts'
+import { defaultMaxDepth, defaultMaxNodes } from '../graph/walk.ts'
 import type { Predecessor } from '../targets/target.ts'
-import { findDigestTags, type DigestTags } from './digest-tags.ts'
+import { findDigestTags, resolveListed, type DigestTags } from './digest-tags.ts'
 import type { AscentOptions } from './extended-options.ts'
 import { abilities } from './filter.ts'
 import { failure, step } from './failure.ts'
@@ -51,18 +51,25 @@ export async function findRoots(
 /** A node of the level that is looked at. */
 interface Met {
   readonly descriptor: Descriptor
-  /** Of a manifest that was read already. */
-  readonly facts?: ManifestFacts | undefined
   /** On a way that leads from the node only upwards. */
   readonly isInLine: boolean
+  /** A tag led to it, or to what it is below: no root brings it. */
+  readonly isTagged: boolean
+}
+
+/** The lowest levels at which a node was met: in any way, and on a way that leads only upwards. */
+interface Heights {
+  readonly any: number
+  readonly inLine: number
 }
 
 class RootSearch {
   readonly #workshop: Workshop
   readonly #options: { readonly [Name in keyof AscentOptions]-?: Exclude<AscentOptions[Name], undefined> }
-  readonly #seen: SeenNodes
-  readonly #found: Descriptor[]
-  /** Keys of what a found manifest refers to. */
+  readonly #heights = new Map<string, Heights>()
+  readonly #node: Descriptor
+  readonly #found = new Map<string, Descriptor>()
+  /** Keys of what is below something that was found. */
   readonly #below = new Set<string>()
   readonly #line: Set<string>
   readonly #ancestors = new Set<string>()
@@ -78,18 +85,17 @@ class RootSearch {
     this.#workshop = workshop
     const { ascentFilter = () => true, requiredReferrers = [] } = options
     this.#options = { referrers, edges, depth, ancestors, digestTags, ascentFilter, requiredReferrers }
-    this.#seen = new SeenNodes(workshop.options.maxNodes)
-    this.#seen.add(node)
-    this.#found = [node]
+    this.#node = node
+    this.#found.set(nodeKey(node), node)
     this.#line = new Set([nodeKey(node)])
-    this.#nextLevel = [{ descriptor: node, isInLine: true }]
+    this.#meetLater({ descriptor: node, isInLine: true, isTagged: false }, 0)
   }
 
   async run(): Promise<void> {
     const { maxDepth = defaultMaxDepth } = this.#workshop.options
     for (let height = 0; this.#nextLevel.length > 0; height++) {
       if (height > maxDepth) throw this.#excess(`is more than ${maxDepth} levels high`)
-      const level = this.#nextLevel
+      const level = this.#nextLevel.filter((met) => this.#isDue(met, height))
       this.#nextLevel = []
       await Promise.all(level.map((met) => this.#handle(met, height)))
     }
@@ -97,19 +103,18 @@ class RootSearch {
   }
 
   #refuseLack(): void {
-    const [node] = this.#found
     const lacking = this.#options.requiredReferrers.filter((type) => !this.#types.has(type))
-    if (lacking.length === 0 || node === undefined) return
+    if (lacking.length === 0) return
     const there = this.#types.size === 0 ? 'it has none' : `it has ${[...this.#types].join(', ')}`
     const error = new NotFoundError(
       `there is no referrer of the artifact type ${lacking.join(', ')}: ${there}`,
     )
-    throw failure('source', 'find the referrers of', rootNode(node), error)
+    throw failure('source', 'find the referrers of', rootNode(this.#node), error)
   }
 
   found(): FoundRoots {
     return {
-      roots: this.#found.filter((node) => !this.#below.has(nodeKey(node))),
+      roots: [...this.#found].filter(([key]) => !this.#below.has(key)).map(([, node]) => node),
       digestTags: [...this.#digestTags.values()],
       ancestors: this.#ancestors,
       line: this.#line,
@@ -120,7 +125,7 @@ class RootSearch {
   async #handle(met: Met, height: number): Promise<void> {
     await Promise.resolve()
     const isTop = height >= this.#options.depth
-    await Promise.all([this.#descend(met, height), isTop ? undefined : this.#ascend(met)])
+    await Promise.all([this.#descend(met, height), isTop ? undefined : this.#ascend(met, height + 1)])
   }
 
   /** A manifest that is missing below is the copy's to report. */
@@ -128,14 +133,17 @@ class RootSearch {
     const { source } = this.#workshop
     const isManifest = source.manifestTypes.isManifest(met.descriptor.mediaType)
     if (this.#options.referrers !== 'all' || !isManifest) return
-    const facts = met.facts ?? (await this.#read(met.descriptor))
+    const facts = await this.#read(met.descriptor)
     const followed = successorsOf(facts ?? { contains: [] }).filter((to) => this.#isFollowed(met, to))
     const kept = await keptBy(rootNode(met.descriptor), followed, this.#workshop)
     const manifests = kept
       .map(({ descriptor }) => descriptor)
       .filter(({ mediaType }) => source.manifestTypes.isManifest(mediaType))
-    const unseen = manifests.filter((descriptor) => this.#see(descriptor))
-    await Promise.all(unseen.map((descriptor) => this.#handle({ descriptor, isInLine: false }, height)))
+    const { isTagged } = met
+    if (!isTagged) for (const descriptor of manifests) this.#below.add(nodeKey(descriptor))
+    const below = manifests.map((descriptor): Met => ({ descriptor, isInLine: false, isTagged }))
+    const news = below.filter((at) => this.#meet(at, height))
+    await Promise.all(news.map((at) => this.#handle(at, height)))
   }
 
   #isFollowed(
@@ -146,11 +154,11 @@ class RootSearch {
     return !isAlone || successor.edge === 'subject' || this.#line.has(nodeKey(successor.descriptor))
   }
 
-  async #ascend(met: Met): Promise<void> {
-    await Promise.all([this.#findPredecessors(met), this.#findDigestTags(met)])
+  async #ascend(met: Met, height: number): Promise<void> {
+    await Promise.all([this.#findPredecessors(met, height), this.#findDigestTags(met, height)])
   }
 
-  async #findPredecessors({ descriptor, isInLine }: Met): Promise<void> {
+  async #findPredecessors({ descriptor, isInLine }: Met, height: number): Promise<void> {
     const { referrers, edges } = this.#options
     const isAsked = (edge: Edge): boolean =>
       edges.includes(edge) &&
@@ -160,7 +168,7 @@ class RootSearch {
     await Promise.all(
       predecessors
         .filter(({ edge }) => isAsked(edge))
-        .map((predecessor) => this.#add(predecessor, descriptor, isInLine)),
+        .map((predecessor) => this.#add(predecessor, descriptor, { isInLine, height })),
     )
   }
 
@@ -172,7 +180,8 @@ class RootSearch {
         const found: Predecessor[] = []
         const atSource = { signal, onEvent: ledger.side('source') }
         for await (const predecessor of original.predecessors?.(descriptor, atSource) ?? []) {
-          found.push(predecessor)
+          // Annotations of any length are only claimed: of many entries they fill the memory.
+          found.push({ edge: predecessor.edge, descriptor: plainDescriptor(predecessor.descriptor) })
           if (found.length > maxNodes) throw this.#excess(`has more than ${maxNodes} nodes`)
         }
         return found
@@ -181,24 +190,26 @@ class RootSearch {
   }
 
   /** A list of referrers is only what somebody says of a manifest. */
-  async #add({ descriptor, edge }: Predecessor, of: Descriptor, isInLine: boolean): Promise<void> {
+  async #add({ descriptor, edge }: Predecessor, of: Descriptor, { isInLine, height }: Step): Promise<void> {
+    if (!this.#workshop.source.manifestTypes.isManifest(descriptor.mediaType)) {
+      return this.#warn(descriptor, of, 'is no manifest')
+    }
     const facts = await this.#read(descriptor)
     if (facts === undefined) return this.#warn(descriptor, of, 'is not in the source')
     const successors = successorsOf(facts)
-    if (!successors.some((to) => to.edge === edge && to.descriptor.digest === of.digest)) {
+    if (!successors.some((to) => to.edge === edge && isSameContent(to.descriptor, of))) {
       return this.#warn(descriptor, of, 'does not refer to it')
     }
-    if (!(await this.#isWanted({ descriptor, edge }, of))) return
-    if (edge === 'subject' && of.digest === this.#found[0]?.digest) this.#types.add(facts.artifactType ?? '')
+    const place = { descriptor: referrerDescriptor(descriptor, facts), edge }
+    if (!(await this.#isWanted(place, of))) return
+    if (edge === 'subject' && of.digest === this.#node.digest) this.#types.add(facts.artifactType ?? '')
+    // Under no other media type than it names: as a blob, nothing below it would come along.
     for (const successor of successors) this.#below.add(nodeKey(successor.descriptor))
-    // As its successor names it: the same bytes may be named by two media types.
-    this.#below.add(nodeKey(of))
     const key = nodeKey(descriptor)
     if (isInLine) this.#line.add(key)
     if (edge === 'contains') this.#ancestors.add(key)
-    if (!this.#see(descriptor)) return
-    this.#found.push(descriptor)
-    this.#nextLevel.push({ descriptor, facts, isInLine })
+    this.#found.set(key, descriptor)
+    this.#meetLater({ descriptor, isInLine, isTagged: false }, height)
   }
 
   async #isWanted(
@@ -209,29 +220,46 @@ class RootSearch {
     const isWanted = await step('caller', 'ascentFilter', rootNode(descriptor), () =>
       this.#options.ascentFilter({ ...place, ...abilities(descriptor, this.#workshop) }),
     )
-    if (!isWanted) leaveOut(rootNode(of), descriptor, 'filter', this.#workshop)
+    if (!isWanted) leaveOut(rootNode(of), plainDescriptor(descriptor), 'filter', this.#workshop)
     return isWanted
   }
 
-  async #findDigestTags({ descriptor, isInLine }: Met): Promise<void> {
+  async #findDigestTags({ descriptor, isInLine }: Met, height: number): Promise<void> {
     const { digestTags, referrers } = this.#options
     if (!digestTags || (referrers !== 'all' && !isInLine)) return
     this.#allDigestTags ??= findDigestTags(this.#workshop)
     const tags = (await this.#allDigestTags).get(descriptor.digest) ?? []
-    await Promise.all(tags.map((tag) => this.#addTagged(tag, descriptor, isInLine)))
+    await Promise.all(tags.map((tag) => this.#addTagged(tag, descriptor, { isInLine, height })))
   }
 
-  async #addTagged(tag: string, subject: Descriptor, isInLine: boolean): Promise<void> {
-    const { source, lanes } = this.#workshop
-    const resolved = await step('source', 'resolve', tag, () => lanes.ask(() => source.resolve(tag)))
-    if (!(await this.#isWanted({ descriptor: resolved, edge: 'subject', tag }, subject))) return
-    this.#digestTags.set(tag, { tag, descriptor: resolved, subject })
+  async #addTagged(tag: string, subject: Descriptor, { isInLine, height }: Step): Promise<void> {
+    const descriptor = await resolveListed(tag, this.#workshop)
+    if (descriptor === undefined) return
+    if (!(await this.#isWanted({ descriptor, edge: 'subject', tag }, subject))) return
+    this.#digestTags.set(tag, { tag, descriptor, subject })
     // No root: what it is attached to may have become another one, and that decides whether it is copied.
-    if (this.#see(resolved)) this.#nextLevel.push({ descriptor: resolved, isInLine })
+    this.#meetLater({ descriptor, isInLine, isTagged: true }, height)
   }
 
-  #see(descriptor: Descriptor): boolean {
-    return this.#seen.add(descriptor)
+  /** True if the node has not been met as low. Error: SIZE_EXCEEDS_LIMIT. */
+  #meet({ descriptor, isInLine }: Met, height: number): boolean {
+    const key = nodeKey(descriptor)
+    const { any = Infinity, inLine = Infinity } = this.#heights.get(key) ?? {}
+    if (height >= (isInLine ? inLine : any)) return false
+    this.#heights.set(key, { any: Math.min(any, height), inLine: isInLine ? height : inLine })
+    const { maxNodes = defaultMaxNodes } = this.#workshop.options
+    if (this.#heights.size > maxNodes) throw this.#excess(`has more than ${maxNodes} nodes`)
+    return true
+  }
+
+  #meetLater(met: Met, height: number): void {
+    if (this.#meet(met, height)) this.#nextLevel.push(met)
+  }
+
+  /** False for what was met lower meanwhile, and handled there: which of two ways is faster changes nothing. */
+  #isDue({ descriptor, isInLine }: Met, height: number): boolean {
+    const { any, inLine } = this.#heights.get(nodeKey(descriptor)) ?? {}
+    return height === (isInLine ? inLine : any)
   }
 
   /** Undefined for a manifest that is not there. */
@@ -252,6 +280,16 @@ class RootSearch {
   }
 
   #excess(excess: string): SizeExceedsLimitError {
-    return new SizeExceedsLimitError(`the graph above ${this.#found[0]?.digest} ${excess}`)
+    return new SizeExceedsLimitError(`the graph above ${this.#node.digest} ${excess}`)
   }
+}
+
+/** A step upwards: how the node below was met, and the level that it leads to. */
+interface Step {
+  readonly isInLine: boolean
+  readonly height: number
+}
+
+function isSameContent(a: Descriptor, b: Descriptor): boolean {
+  return a.digest === b.digest && a.size === b.size
 }
