@@ -131,7 +131,7 @@ async function copyAll(
   run: Run,
 ): Promise<{ readonly result: Descriptor; readonly digestTags: readonly string[] }> {
   const folded = await run.fold(found.roots)
-  const carried = await Promise.all(found.digestTags.map((tag) => carry(tag, folded, run)))
+  const carried = await run.workshop.lanes.each(found.digestTags, (tag) => carry(tag, folded, run))
   const digestTags = carried.filter((tag) => tag !== undefined)
   await writeDigestTags(digestTags, run)
   const result = await tagResult(node, await folded.of(node), pending, run)

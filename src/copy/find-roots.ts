@@ -97,7 +97,7 @@ class RootSearch {
       if (height > maxDepth) throw this.#excess(`is more than ${maxDepth} levels high`)
       const level = this.#nextLevel.filter((met) => this.#isDue(met, height))
       this.#nextLevel = []
-      await Promise.all(level.map((met) => this.#handle(met, height)))
+      await this.#workshop.lanes.each(level, (met) => this.#handle(met, height))
     }
     this.#refuseLack()
   }
@@ -125,7 +125,12 @@ class RootSearch {
   async #handle(met: Met, height: number): Promise<void> {
     await Promise.resolve()
     const isTop = height >= this.#options.depth
-    await Promise.all([this.#descend(met, height), isTop ? undefined : this.#ascend(met, height + 1)])
+    const { lanes } = this.#workshop
+    await Promise.all([
+      lanes.during(() => this.#descend(met, height)),
+      isTop ? undefined : lanes.during(() => this.#findPredecessors(met, height + 1)),
+      isTop ? undefined : lanes.during(() => this.#findDigestTags(met, height + 1)),
+    ])
   }
 
   /** A manifest that is missing below is the copy's to report. */
@@ -143,7 +148,7 @@ class RootSearch {
     if (!isTagged) for (const descriptor of manifests) this.#below.add(nodeKey(descriptor))
     const below = manifests.map((descriptor): Met => ({ descriptor, isInLine: false, isTagged }))
     const news = below.filter((at) => this.#meet(at, height))
-    await Promise.all(news.map((at) => this.#handle(at, height)))
+    await this.#workshop.lanes.each(news, (at) => this.#handle(at, height))
   }
 
   #isFollowed(
@@ -154,10 +159,6 @@ class RootSearch {
     return !isAlone || successor.edge === 'subject' || this.#line.has(nodeKey(successor.descriptor))
   }
 
-  async #ascend(met: Met, height: number): Promise<void> {
-    await Promise.all([this.#findPredecessors(met, height), this.#findDigestTags(met, height)])
-  }
-
   async #findPredecessors({ descriptor, isInLine }: Met, height: number): Promise<void> {
     const { referrers, edges } = this.#options
     const isAsked = (edge: Edge): boolean =>
@@ -165,10 +166,9 @@ class RootSearch {
       (edge === 'contains' ? isInLine : referrers === 'all' || (referrers === 'root' && isInLine))
     if (!isAsked('subject') && !isAsked('contains')) return
     const predecessors = await this.#predecessorsOf(descriptor)
-    await Promise.all(
-      predecessors
-        .filter(({ edge }) => isAsked(edge))
-        .map((predecessor) => this.#add(predecessor, descriptor, { isInLine, height })),
+    const asked = predecessors.filter(({ edge }) => isAsked(edge))
+    await this.#workshop.lanes.each(asked, (predecessor) =>
+      this.#add(predecessor, descriptor, { isInLine, height }),
     )
   }
 
@@ -229,7 +229,7 @@ class RootSearch {
     if (!digestTags || (referrers !== 'all' && !isInLine)) return
     this.#allDigestTags ??= findDigestTags(this.#workshop)
     const tags = (await this.#allDigestTags).get(descriptor.digest) ?? []
-    await Promise.all(tags.map((tag) => this.#addTagged(tag, descriptor, { isInLine, height })))
+    await this.#workshop.lanes.each(tags, (tag) => this.#addTagged(tag, descriptor, { isInLine, height }))
   }
 
   async #addTagged(tag: string, subject: Descriptor, { isInLine, height }: Step): Promise<void> {

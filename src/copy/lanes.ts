@@ -14,6 +14,7 @@ export class Lanes {
   readonly #small: PQueue
   readonly #large: PQueue
   readonly #signal: AbortSignal
+  readonly #others = new Set<Promise<unknown>>()
 
   constructor(concurrency: number, signal: AbortSignal) {
     this.#small = new PQueue({ concurrency: smallPerLarge * concurrency })
@@ -30,7 +31,24 @@ export class Lanes {
     return this.#in(size > largeBytes ? this.#large : this.#small, run)
   }
 
+  /** Does something with each item, at once and in no lane. */
+  each<Item, T>(items: readonly Item[], act: (item: Item) => Promise<T>): Promise<readonly T[]> {
+    return Promise.all(items.map((item) => this.during(() => act(item))))
+  }
+
+  /** Runs in no lane, and counts as work: where one of several fails, nobody but `onIdle` awaits the others. */
+  async during<T>(run: () => Promise<T>): Promise<T> {
+    const running = run()
+    this.#others.add(running)
+    try {
+      return await running
+    } finally {
+      this.#others.delete(running)
+    }
+  }
+
   async onIdle(): Promise<void> {
+    while (this.#others.size > 0) await Promise.allSettled(this.#others)
     await Promise.all([this.#small.onIdle(), this.#large.onIdle()])
   }
 

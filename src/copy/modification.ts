@@ -56,7 +56,7 @@ export class Modification {
   /** What a blob has become; undefined if it was removed. */
   blob(node: ReachedNode): Promise<Descriptor | undefined> {
     const key = nodeKey(node.descriptor)
-    const known = this.#blobs.get(key) ?? this.#modifyBlob(node)
+    const known = this.#blobs.get(key) ?? this.#workshop.lanes.during(() => this.#modifyBlob(node))
     this.#blobs.set(key, known)
     return known
   }

@@ -72,10 +72,8 @@ export async function keptBy(
   const { filter } = workshop.options
   if (filter === undefined || node.isOriginal === true) return successors
   const siblings = successors.map(({ descriptor }) => descriptor)
-  const verdicts = await Promise.all(
-    successors.map((successor) =>
-      step('caller', 'filter', node, () => filter.keep(placeBelow(node, successor, siblings, workshop))),
-    ),
+  const verdicts = await workshop.lanes.each(successors, (successor) =>
+    step('caller', 'filter', node, () => filter.keep(placeBelow(node, successor, siblings, workshop))),
   )
   return successors.filter(({ descriptor }, index) => {
     if (verdicts[index] === true) return true
