@@ -42,7 +42,6 @@ export class PlannedDestination implements Destination {
   declare readonly resolve?: NonNullable<Destination['resolve']>
   declare readonly fetch?: NonNullable<Destination['fetch']>
   declare readonly pushReference?: NonNullable<Destination['pushReference']>
-  declare readonly ingest?: NonNullable<Destination['ingest']>
 
   constructor(inner: Destination, source: PlannedSource, book: PlanBook) {
     this.#inner = inner
@@ -66,7 +65,6 @@ export class PlannedDestination implements Destination {
         await this.#push(descriptor, contentOf(bytes), { ...options, existing: 'absent', reference })
       }
     }
-    if (inner.ingest !== undefined) this.ingest = (content, mediaType) => this.#ingest(content, mediaType)
   }
 
   async prepare(options: SignalOptions = {}): Promise<void> {
@@ -177,8 +175,11 @@ export class PlannedDestination implements Destination {
     return contentOf(new Uint8Array())
   }
 
-  /** What a modifier brings of its own is hashed; what it makes of content of the source is not known. */
-  async #ingest(content: Content, mediaType: string): Promise<Descriptor> {
+  /**
+   * What a modifier brings of its own is hashed; what it makes of content of the source is not known. So it is in a plan
+   * also where the copy would spool it.
+   */
+  async ingest(content: Content, mediaType: string): Promise<Descriptor> {
     const { unknown, uncertainties } = this.#book
     uncertainties.add('how many requests it takes to store what modifiers make is not known')
     const hasher = createHash('sha256')

@@ -92,12 +92,18 @@ function guard(plan: Plan, onEvent: SignalOptions['onEvent']): (event: CopyEvent
   return (event) => {
     onEvent?.(event)
     if (event.type === 'discovered') expectPlanned(event.descriptor)
+    if (event.type === 'started') expectUnfiltered(event.descriptor)
     if ((event.type === 'copied' || event.type === 'skipped') && event.result !== undefined) {
       const expected = planned.get(nodeKey(event.descriptor))
       if (expected?.bytes === undefined) return
       const { digest } = expected.result ?? expected
       expectSame(`what ${event.descriptor.digest} becomes`, event.result.digest, digest)
     }
+  }
+
+  function expectUnfiltered(descriptor: Descriptor): void {
+    if (planned.get(nodeKey(descriptor))?.action !== 'filter') return
+    throw moved(`${descriptor.digest} would be copied, and was to be left out`)
   }
 
   function expectPlanned(descriptor: Descriptor): void {
