@@ -38,14 +38,14 @@ export async function copy(
       return tags.filter((tag) => current.get(tag) !== result.digest)
     }
     const isCurrent = modification === undefined && pending(root).length === 0 && tags.length > 0
-    if (isCurrent && (options.verify ?? 'root') === 'root') {
+    if (isCurrent && (run.workshop.options.verify ?? 'root') === 'root') {
       ledger.tell({ type: 'discovered', descriptor: root })
       ledger.tell({ type: 'skipped', descriptor: root, reason: 'tag-current' })
       await step('caller', 'onCopySkipped', reference, () => options.onCopySkipped?.({ descriptor: root }))
       return ledger.result(root, tags)
     }
     const result = await copyTagged(root, pending, run)
-    return ledger.result(result, ledger.wasLeftOut(root) ? [] : tags)
+    return ledger.result(result, ledger.wasLeftOut(result) ? [] : tags)
   })
 }
 

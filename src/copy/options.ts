@@ -57,6 +57,7 @@ export interface CopyGraphOptions extends SignalOptions {
    * How much of what is at the destination already is looked at. `'root'`: a manifest that is there stands for all
    * that it names. `'manifests'`: every manifest is read from the source, and all that it names is asked for.
    * `'full'`: everything that is there is also read back and verified, and replaced where it is damaged.
+   * With a filter that leaves manifests sparse, and with `findSuccessors`, `'root'` means `'manifests'`.
    * @default 'root'
    */
   readonly verify?: 'root' | 'manifests' | 'full' | undefined

@@ -52,7 +52,7 @@ export async function runCopy<T>(
     const visit = (node: Descriptor, isOriginal: boolean): Promise<Descriptor | undefined> =>
       started.visit({ ...rootNode(node), ...(isOriginal && { isOriginal }) })
     // What is healed has become what it is already.
-    const isHealing = foldOptions?.isHealing === true
+    const isHealing = foldOptions?.isHealing === true && run.workshop.modification !== undefined
     await Promise.all(roots.map((root) => visit(root, isHealing)))
     return {
       of: (node) => visit(node, isHealing),
@@ -76,9 +76,10 @@ export async function runCopy<T>(
 function makeRun(
   source: Source,
   destination: Destination,
-  options: CopyGraphOptions,
+  given: CopyGraphOptions,
   signal: AbortSignal,
 ): Omit<Run, 'fold'> {
+  const options = { ...given, verify: verifyOf(given) }
   const { concurrency = 6, maxMetadataBytes, manifestTypes, onEvent } = options
   const ledger = new Ledger(onEvent)
   const lanes = new Lanes(concurrency, signal)
@@ -99,4 +100,10 @@ function makeRun(
   const isModifying = modifiers.length > 0 || filter?.parents === 'rewrite'
   if (!isModifying) return { workshop, atSource }
   return { workshop: { ...workshop, modification: new Modification(workshop, modifiers) }, atSource }
+}
+
+/** What is there may be sparse, and of what it names a copy before may have chosen other nodes than this one. */
+function verifyOf({ verify = 'root', filter, findSuccessors }: CopyGraphOptions): CopyGraphOptions['verify'] {
+  const isSparse = filter?.parents === 'sparse' || findSuccessors !== undefined
+  return isSparse && verify === 'root' ? 'manifests' : verify
 }
