@@ -119,7 +119,7 @@ class Ascent {
     const { result, digestTags } = isAlone
       ? { result: await copyTagged(node, pending, run), digestTags: [] }
       : await copyAll(node, found, pending, run)
-    return { ...ledger.result(result, ledger.wasLeftOut(node) ? [] : tags), roots, digestTags }
+    return { ...ledger.result(result, ledger.wasLeftOut(result) ? [] : tags), roots, digestTags }
   }
 }
 
@@ -132,7 +132,9 @@ async function copyAll(
 ): Promise<{ readonly result: Descriptor; readonly digestTags: readonly string[] }> {
   const folded = await run.fold(found.roots)
   const carried = await run.workshop.lanes.each(found.digestTags, (tag) => carry(tag, folded, run))
-  const digestTags = carried.filter((tag) => tag !== undefined)
+  const digestTags = carried
+    .filter((tag) => tag !== undefined)
+    .filter(({ descriptor }) => !run.workshop.ledger.wasLeftOut(descriptor))
   await writeDigestTags(digestTags, run)
   const result = await tagResult(node, await folded.of(node), pending, run)
   return { result, digestTags: digestTags.map(({ tag }) => tag) }

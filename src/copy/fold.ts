@@ -151,7 +151,12 @@ export class Fold {
 
   /** True if the node refers to a subject. */
   async #below(node: ReachedNode, isNew: boolean): Promise<boolean> {
-    const { followed } = await nodesBelow(node, this.#workshop, isNew)
+    const below = await nodesBelow(node, this.#workshop, isNew)
+    const { ledger } = this.#workshop
+    // Below what has become another node the filter is not asked again.
+    const followed = below.followed.filter(
+      ({ descriptor }) => !this.#isHealing || !ledger.wasFiltered(descriptor),
+    )
     await this.#waitFor(node, followed, (below) => this.visit(below))
     return followed.some(({ edge }) => edge === 'subject')
   }
@@ -198,7 +203,9 @@ export class Fold {
 
   /** A store lists a manifest that nothing contains; that something will is promised only if nobody can prevent it. */
   readonly #writeManifest: WriteManifest = (node, bytes, existing) => {
-    const contained = node.edge === 'contains' && this.#workshop.options.preCopy === undefined
+    const { modification, options } = this.#workshop
+    const isPreventable = modification !== undefined || options.preCopy !== undefined
+    const contained = node.edge === 'contains' && !isPreventable
     return push(node, this.#workshop, { existing, contained }, bytes)
   }
 

@@ -9,6 +9,8 @@ type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' 
 export class Ledger {
   readonly #onEvent: SignalOptions['onEvent']
   readonly #outcomes = new Map<string, OutcomeEvent>()
+  /** As they would be at the destination. */
+  readonly #leftOut = new Set<string>()
   readonly #invalidated: Invalidated[] = []
 
   constructor(onEvent: SignalOptions['onEvent']) {
@@ -17,6 +19,9 @@ export class Ledger {
 
   tell(event: NodeEvent): void {
     if (isOutcome(event)) this.#outcomes.set(nodeKey(event.descriptor), event)
+    if (event.type === 'skipped' && event.reason === 'caller') {
+      this.#leftOut.add(nodeKey(event.result ?? event.descriptor))
+    }
     this.#pass(event)
   }
 
@@ -32,10 +37,15 @@ export class Ledger {
     }
   }
 
-  /** True if `preCopy` left a node out. */
-  wasLeftOut(descriptor: Descriptor): boolean {
+  /** True if `preCopy` left out what is this node at the destination. */
+  wasLeftOut(result: Descriptor): boolean {
+    return this.#leftOut.has(nodeKey(result))
+  }
+
+  /** True if the filter did, wherever the node was met. */
+  wasFiltered(descriptor: Descriptor): boolean {
     const event = this.#outcomes.get(nodeKey(descriptor))
-    return event?.type === 'skipped' && event.reason === 'caller'
+    return event?.type === 'filtered' && event.reason === 'filter'
   }
 
   hasOutcome(descriptor: Descriptor): boolean {

@@ -44,7 +44,7 @@ export async function tagResult(
     const error = new UnsupportedError('the node that was asked for was left out: nothing can be tagged')
     throw failure('caller', 'copy', rootNode(root), error)
   }
-  if (!run.workshop.ledger.wasLeftOut(root)) await tagAll(result, pending(result), run)
+  if (!run.workshop.ledger.wasLeftOut(result)) await tagAll(result, pending(result), run)
   return result
 }
 

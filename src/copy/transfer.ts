@@ -65,7 +65,7 @@ export function push(
 /** Asks `preCopy`; true if the node is to be left out, which is told. */
 export async function leftOut(node: ReachedNode, { options, ledger }: Workshop): Promise<boolean> {
   const decision = await step('caller', 'preCopy', node, () => options.preCopy?.(nodeState(node)))
-  if (decision === 'skip') ledger.tell({ type: 'skipped', descriptor: node.descriptor, reason: 'caller' })
+  if (decision === 'skip') ledger.tell({ type: 'skipped', ...toldOf(node), reason: 'caller' })
   return decision === 'skip'
 }
 
