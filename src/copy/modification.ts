@@ -1,8 +1,9 @@
 import type { Content } from '../content/content.ts'
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { digestOf, parseDigest } from '../content/digest.ts'
+import { standardManifestTypes, successorsOf } from '../content/manifest-types.ts'
 import { stoppable, tap, verify } from '../content/verify.ts'
-import { CopyError } from '../errors.ts'
+import { CopyError, UnsupportedError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
 import { recall, remember } from './blob-memory.ts'
 import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
@@ -65,6 +66,7 @@ export class Modification {
   async manifest(node: ReachedNode, bytes: Uint8Array, mapping: Mapping): Promise<Descriptor | undefined> {
     const before = parseDocument(bytes)
     let document = mapDocument(before, mapping)
+    this.#expectMapped(node, document, mapping)
     let { mediaType } = node.descriptor
     const isSame = (): boolean => mediaType === node.descriptor.mediaType && isSameDocument(document, before)
     for (const modifier of this.#modifiers) {
@@ -77,6 +79,19 @@ export class Modification {
       mediaType = change.mediaType ?? mediaType
     }
     return isSame() ? node.descriptor : this.#finish(node, document, mediaType)
+  }
+
+  /** A manifest type of the caller's own may name its successors in fields that nobody knows here. */
+  #expectMapped(node: ReachedNode, document: JsonObject, mapping: Mapping): void {
+    const { descriptor } = node
+    if (standardManifestTypes.isManifest(descriptor.mediaType)) return
+    const changed = [...mapping].filter(([key, to]) => to === undefined || nodeKey(to) !== key)
+    if (changed.length === 0) return
+    const facts = this.#workshop.source.parse(descriptor, formatDocument(document))
+    const named = new Set(successorsOf(facts).map((successor) => nodeKey(successor.descriptor)))
+    if (!changed.some(([key]) => named.has(key))) return
+    const reason = `it cannot follow what has changed below it: how ${descriptor.mediaType} names its successors is not known`
+    throw failure('caller', 'modifiers', node, new UnsupportedError(reason))
   }
 
   async #modifyBlob(node: ReachedNode): Promise<Descriptor | undefined> {
@@ -93,6 +108,9 @@ export class Modification {
       if (change === 'keep') continue
       if (change === 'remove') return this.#removed(node)
       if (!('content' in change)) throw misuse(modifier, node, 'a document for a blob')
+      if (this.#workshop.source.manifestTypes.isManifest(change.mediaType)) {
+        throw misuse(modifier, node, `${change.mediaType}, a manifest, for a blob`)
+      }
       content = change.content
       mediaType = change.mediaType
     }
