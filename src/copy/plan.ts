@@ -128,16 +128,19 @@ async function plan<T extends CopyGraphOptions>(
 /** What is called when something was done is not called when nothing is. */
 const deaf = { postCopy: undefined, onMounted: undefined, onCopySkipped: undefined } as const
 
-/** Stands for what options say that is data, so that a plan is not run with others. */
+/** Stands for what options say that is data, and for which functions choose, so that a plan is not run with others. */
 export function optionsDigest(options: ExtendedCopyOptions): Digest {
   const { destinationReference, platform, verify, foreignLayers, onMissingSubject } = options
   const { referrers, edges, depth, ancestors, digestTags, requiredReferrers } = options
   const { modifiers = [], filter, invalidated } = options
+  const { ascentFilter, findSuccessors, mapRoot, preCopy } = options
   const chosen = [
     [destinationReference, platform, verify, foreignLayers, onMissingSubject],
     [referrers, edges, String(depth), ancestors, digestTags, requiredReferrers],
     [modifiers.map(({ id, parameters }) => [id, parameters]), filter?.parents],
     typeof invalidated === 'string' ? invalidated : typeof invalidated,
+    // Of functions, whether there are any.
+    [ascentFilter, findSuccessors, mapRoot, preCopy].map((choose) => typeof choose),
   ]
   return digestOf(Buffer.from(JSON.stringify(chosen)))
 }
