@@ -13,18 +13,25 @@ const smallPerLarge = 6
 export class Lanes {
   readonly #small: PQueue
   readonly #large: PQueue
+  readonly #inner: PQueue
   readonly #signal: AbortSignal
   readonly #others = new Set<Promise<unknown>>()
 
   constructor(concurrency: number, signal: AbortSignal) {
     this.#small = new PQueue({ concurrency: smallPerLarge * concurrency })
     this.#large = new PQueue({ concurrency })
+    this.#inner = new PQueue({ concurrency: smallPerLarge * concurrency })
     this.#signal = signal
   }
 
   /** A question, or anything else that moves few bytes. */
   ask<T>(run: () => Promise<T>): Promise<T> {
     return this.#in(this.#small, run)
+  }
+
+  /** A question that content may ask while it is transferred: who has a place never waits for another one in that lane. */
+  askWithin<T>(run: () => Promise<T>): Promise<T> {
+    return this.#in(this.#inner, run)
   }
 
   transfer<T>({ size }: Descriptor, run: () => Promise<T>): Promise<T> {
@@ -49,7 +56,7 @@ export class Lanes {
 
   async onIdle(): Promise<void> {
     while (this.#others.size > 0) await Promise.allSettled(this.#others)
-    await Promise.all([this.#small.onIdle(), this.#large.onIdle()])
+    await Promise.all([this.#small, this.#large, this.#inner].map((lane) => lane.onIdle()))
   }
 
   /** The queue is not given the signal: it would let go of a task that is still running. */

@@ -162,7 +162,7 @@ export class Modification {
       get isChanged() {
         return isChanged()
       },
-      read: (descriptor) => lanes.ask(() => source.read(descriptor)),
+      read: (descriptor) => lanes.askWithin(() => source.read(descriptor)),
       fetch: (descriptor) => this.#fetch(node, descriptor),
       make: (bytes, type) => this.#make(node, bytes, type),
       ingest: (content, type) => this.#ingest(node, content, type),
