@@ -34,10 +34,11 @@ export async function modifyManifest(
   const { workshop } = folding
   const { source, lanes } = workshop
   const below = await nodesBelow(node, workshop, false)
-  const mapping = await visitBelow(node, below, modification, folding)
-  const disposition = await disposeOf(node, below, mapping, workshop)
+  const subject = await visitBelow(node, subjectOf(below), modification, folding)
+  const disposition = await disposeOf(node, below, subject, workshop)
   if (disposition === 'keep') return folding.visit({ ...node, isOriginal: true })
   if (disposition === 'drop') return drop(node, 'invalidated', workshop)
+  const mapping = await visitBelow(node, below, modification, folding)
   const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
   const made = await modification.manifest(node, bytes, mapping)
   if (made === undefined) return drop(node, 'modifier', workshop)
@@ -51,6 +52,11 @@ export async function modifyManifest(
   return made
 }
 
+/** It comes first: it may decide that nothing else below the manifest is to be sent. */
+function subjectOf({ followed }: Below): Pick<Below, 'followed' | 'removed'> {
+  return { followed: followed.filter(({ edge }) => edge === 'subject'), removed: [] }
+}
+
 /** Tells that a node is left out. */
 export function drop({ descriptor }: ReachedNode, reason: FilterReason, { ledger }: Workshop): undefined {
   ledger.tell({ type: 'filtered', descriptor, reason })
@@ -60,7 +66,7 @@ export function drop({ descriptor }: ReachedNode, reason: FilterReason, { ledger
 /** What each successor has become. Of the blobs, only those that are made anew are sent now. */
 async function visitBelow(
   node: ReachedNode,
-  { followed, removed }: Below,
+  { followed, removed }: Pick<Below, 'followed' | 'removed'>,
   modification: Modification,
   { workshop, visit, waitFor }: Folding,
 ): Promise<Mapping> {

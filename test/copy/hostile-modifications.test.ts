@@ -7,8 +7,8 @@ import { copyGraph } from '../../src/copy/copy-graph.ts'
 import { extendedCopy, extendedCopyGraph } from '../../src/copy/extended-copy.ts'
 import type { FilterRule } from '../../src/copy/filter.ts'
 import { isNoneOf } from '../../src/copy/filters.ts'
-import type { Modifier } from '../../src/copy/modifiers/modifier.ts'
-import { planCopy } from '../../src/copy/plan.ts'
+import { descriptorJson, type Modifier } from '../../src/copy/modifiers/modifier.ts'
+import { planCopy, planExtendedCopy } from '../../src/copy/plan.ts'
 import { runPlan } from '../../src/copy/run-plan.ts'
 import { errorCode, ResponseError } from '../../src/errors.ts'
 import type { CopyEvent } from '../../src/events.ts'
@@ -253,6 +253,17 @@ describe('A plan', () => {
     expect(await present(inner)).toEqual([])
   })
 
+  it('is not run with functions that choose where it was made without, or the other way round', async () => {
+    const [source, destination] = [await filled(), new MemoryTarget()]
+    const plan = await planExtendedCopy(source, 'v1', destination)
+    const running = runPlan(plan, source, destination, { ascentFilter: () => false })
+    await expect(running).rejects.toThrow(RangeError)
+    const chosen = await planExtendedCopy(source, 'v1', destination, { ascentFilter: () => false })
+    await expect(runPlan(chosen, source, destination)).rejects.toThrow(RangeError)
+    await runPlan(chosen, source, destination, { ascentFilter: () => false })
+    expect(await present(destination)).toEqual(drawing.names)
+  })
+
   it('is refused where the filter now lets something through that was left out', async () => {
     const [source, destination] = [await filled(), new MemoryTarget()]
     const filter: FilterRule = { keep: isNoneOf([drawing.descriptor('l2').digest]), parents: 'sparse' }
@@ -262,6 +273,78 @@ describe('A plan', () => {
     expect(await Array.fromAsync(destination.tags())).toEqual([])
     expect(await destination.exists(drawing.descriptor('l2'))).toBe(false)
   })
+})
+
+describe('What says something of a changed node', () => {
+  const proven = graph({
+    image: ['config', 'layer'],
+    proofs: { kind: 'index', children: ['proof'], subject: 'image' },
+    proof: ['empty', 'statement'],
+    onProofs: { children: ['empty', 'more'], subject: 'proofs' },
+  })
+  const onlyImage: Modifier = {
+    ...annotate,
+    apply: (node) => (node.kind === 'manifest' && node.isRequested ? annotate.apply(node) : 'keep'),
+  }
+
+  it('is dropped with all that is below it, and before any of it is sent', async () => {
+    const [source, destination] = [await filled(proven, 'image'), new MemoryTarget()]
+    const { invalidated, copied, root } = await extendedCopy(source, 'v1', destination, {
+      modifiers: [onlyImage],
+    })
+    expect(await present(destination, proven)).toEqual(['config', 'layer'])
+    expect(await destination.exists(root)).toBe(true)
+    expect(copied.nodes).toBe(3)
+    expect(invalidated.map(({ descriptor }) => descriptor.digest)).toEqual(
+      ['proofs', 'onProofs'].map((name) => proven.descriptor(name).digest),
+    )
+  })
+
+  it('is kept with all that is below it, as it was', async () => {
+    const [source, destination] = [await filled(proven, 'image'), new MemoryTarget()]
+    const { invalidated, root } = await extendedCopy(source, 'v1', destination, {
+      modifiers: [onlyImage],
+      invalidated: 'keep',
+    })
+    expect(await present(destination, proven)).toEqual(proven.names)
+    expect(root.digest).not.toBe(proven.descriptor('image').digest)
+    expect(invalidated.map(({ descriptor }) => descriptor.digest)).toEqual([
+      proven.descriptor('proofs').digest,
+    ])
+  })
+})
+
+it('Content that reads of the source while it is ingested waits for nobody who waits for it', async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `m${at}`)
+  const wide = graph({
+    index: { kind: 'index', children: names },
+    ...Object.fromEntries(names.map((name) => [name, [`c ${name}`, `l ${name}`]])),
+  })
+  const [source, destination] = [await filled(wide), new MemoryTarget()]
+  const appended: Modifier = {
+    id: 'test.append',
+    parameters: null,
+    async apply(node) {
+      const { kind, descriptor } = node
+      if (kind === 'blob' || descriptor.mediaType === mediaTypes.ociIndex) return 'keep'
+      const { contains } = ownTypes.read(descriptor, await node.read(descriptor))
+      const [config, ...layers] = contains
+      if (config === undefined) throw new RangeError('an image has a config')
+      const made = await node.ingest(
+        {
+          async *[Symbol.asyncIterator]() {
+            // All of them are in their places by now.
+            for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+            yield await node.read(config)
+          },
+        },
+        mediaTypes.ociLayer,
+      )
+      return { document: { ...node.document, layers: [...layers, made].map(descriptorJson) } }
+    },
+  }
+  const { root } = await copy(source, 'v1', destination, { modifiers: [appended], concurrency: 1 })
+  expect(await destination.exists(root)).toBe(true)
 })
 
 it('A manifest that a modifier makes equal to another one of the graph is there once, and so is that one', async () => {
