@@ -1,4 +1,4 @@
-import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import { nodeKey, plainDescriptor, type Descriptor } from '../content/descriptor.ts'
 import { standardManifestTypes } from '../content/manifest-types.ts'
 import {
   CopyError,
@@ -66,7 +66,7 @@ export class Fold {
    */
   async visit(node: ReachedNode): Promise<Descriptor | undefined> {
     const key = this.#key(node)
-    const known = this.#nodes.get(key) ?? this.#handle(node)
+    const known = this.#nodes.get(key) ?? this.#handled(node)
     this.#nodes.set(key, known)
     const result = await known
     if (node.edge !== 'subject' && this.#missingSubjects.has(key)) {
@@ -88,6 +88,12 @@ export class Fold {
   #key({ descriptor, isOriginal }: ReachedNode): string {
     const isModifiable = this.#workshop.source.manifestTypes.isManifest(descriptor.mediaType)
     return isOriginal === true && isModifiable ? `${nodeKey(descriptor)} as it is` : nodeKey(descriptor)
+  }
+
+  /** What stays in memory for each node: annotations and embedded data can be of any length. */
+  async #handled(node: ReachedNode): Promise<Descriptor | undefined> {
+    const result = await this.#handle(node)
+    return result === undefined || node.edge === 'root' ? result : plainDescriptor(result)
   }
 
   async #handle(node: ReachedNode): Promise<Descriptor | undefined> {
@@ -157,7 +163,7 @@ export class Fold {
     const followed = below.followed.filter(
       ({ descriptor }) => !this.#isHealing || !ledger.wasFiltered(descriptor),
     )
-    await this.#waitFor(node, followed, (below) => this.visit(below))
+    await this.#waitFor(node, followed, (at) => this.visit(at))
     return followed.some(({ edge }) => edge === 'subject')
   }
 

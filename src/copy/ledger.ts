@@ -8,7 +8,7 @@ type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' 
 /** Passes events on, and keeps the last outcome of each node for the result. */
 export class Ledger {
   readonly #onEvent: SignalOptions['onEvent']
-  readonly #outcomes = new Map<string, OutcomeEvent>()
+  readonly #outcomes = new Map<string, Outcome>()
   /** As they would be at the destination. */
   readonly #leftOut = new Set<string>()
   readonly #invalidated: Invalidated[] = []
@@ -18,7 +18,7 @@ export class Ledger {
   }
 
   tell(event: NodeEvent): void {
-    if (isOutcome(event)) this.#outcomes.set(nodeKey(event.descriptor), event)
+    if (isOutcome(event)) this.#outcomes.set(nodeKey(event.descriptor), outcomeOf(event))
     if (event.type === 'skipped' && event.reason === 'caller') {
       this.#leftOut.add(nodeKey(event.result ?? event.descriptor))
     }
@@ -44,8 +44,7 @@ export class Ledger {
 
   /** True if the filter did, wherever the node was met. */
   wasFiltered(descriptor: Descriptor): boolean {
-    const event = this.#outcomes.get(nodeKey(descriptor))
-    return event?.type === 'filtered' && event.reason === 'filter'
+    return this.#outcomes.get(nodeKey(descriptor))?.isByFilter === true
   }
 
   hasOutcome(descriptor: Descriptor): boolean {
@@ -75,11 +74,24 @@ export class Ledger {
   #tally(type: OutcomeEvent['type']): Tally {
     const sizes = this.#outcomes
       .values()
-      .filter((event) => event.type === type)
-      .map((event) => (('result' in event && event.result) || event.descriptor).size)
+      .filter((outcome) => outcome.type === type)
+      .map(({ bytes }) => bytes)
       .toArray()
     return { nodes: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) }
   }
+}
+
+/** Without the descriptor, whose annotations can be of any length. */
+interface Outcome {
+  readonly type: OutcomeEvent['type']
+  readonly bytes: number
+  readonly isByFilter: boolean
+}
+
+function outcomeOf(event: OutcomeEvent): Outcome {
+  const { size } = ('result' in event && event.result) || event.descriptor
+  const isByFilter = event.type === 'filtered' && event.reason === 'filter'
+  return { type: event.type, bytes: size, isByFilter }
 }
 
 function isOutcome(event: NodeEvent): event is OutcomeEvent {

@@ -1,5 +1,5 @@
 import type { Content } from '../content/content.ts'
-import { nodeKey, type Descriptor } from '../content/descriptor.ts'
+import { nodeKey, plainDescriptor, type Descriptor } from '../content/descriptor.ts'
 import { digestOf, parseDigest } from '../content/digest.ts'
 import { standardManifestTypes, successorsOf } from '../content/manifest-types.ts'
 import { stoppable, tap, verify } from '../content/verify.ts'
@@ -114,7 +114,7 @@ export class Modification {
       content = change.content
       mediaType = change.mediaType
     }
-    if (content === original) return { ...descriptor, mediaType }
+    if (content === original) return plainDescriptor({ ...descriptor, mediaType })
     const result = await this.#ingest(node, content, mediaType)
     await remember(node, result, this.#modifiers, this.#workshop)
     return this.#tellStored(node, result, this.storedAs(result) ?? 'copied')
