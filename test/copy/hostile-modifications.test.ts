@@ -314,6 +314,27 @@ describe('What says something of a changed node', () => {
   })
 })
 
+it.each([
+  ['without modifiers', []],
+  ['with modifiers', [annotate]],
+])('A cycle through a subject and what contains it is an error, and no wait: %s', async (_, modifiers) => {
+  const signed = graph({
+    index: ['m1'],
+    m1: ['c1', 'l1'],
+    signature: { children: ['empty', 'payload'], subject: 'index' },
+  })
+  const [source, destination] = [await filled(signed), new MemoryTarget()]
+  const copying = extendedCopy(source, 'v1', destination, {
+    modifiers,
+    findSuccessors: ({ descriptor, successors }) =>
+      descriptor.digest === signed.descriptor('m1').digest
+        ? [{ descriptor: signed.descriptor('signature'), edge: 'subject' }, ...successors]
+        : successors,
+  })
+  await expect(copying).rejects.toThrow('refers to itself')
+  expect(await Array.fromAsync(destination.tags())).toEqual([])
+})
+
 it('Content that reads of the source while it is ingested waits for nobody who waits for it', async () => {
   const names = Array.from({ length: 20 }, (_, at) => `m${at}`)
   const wide = graph({
