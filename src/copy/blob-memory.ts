@@ -9,13 +9,13 @@ import { look, type Workshop } from './transfer.ts'
 /** What a blob became in another run, if that is known and at the destination. */
 export async function recall(
   node: ReachedNode,
-  modifiers: readonly Modifier[],
+  key: string,
   workshop: Workshop,
 ): Promise<Descriptor | undefined> {
   const { modifierMemory } = workshop.options
   if (modifierMemory === undefined) return undefined
   const made = await step('caller', 'modifierMemory', node, async () => {
-    const known = await modifierMemory.get(memoryKey(node.descriptor, modifiers))
+    const known = await modifierMemory.get(key)
     return known === undefined ? undefined : plainDescriptor(parseDescriptor(known))
   })
   if (made === undefined) return undefined
@@ -26,17 +26,20 @@ export async function recall(
 /** Keeps for other runs what a blob has become. */
 export async function remember(
   node: ReachedNode,
+  key: string,
   made: Descriptor,
-  modifiers: readonly Modifier[],
   { options: { modifierMemory } }: Workshop,
 ): Promise<void> {
   if (modifierMemory === undefined) return
-  const key = memoryKey(node.descriptor, modifiers)
   await step('caller', 'modifierMemory', node, () => modifierMemory.set(key, plainDescriptor(made)))
 }
 
 /** A digest of all that decides what a blob becomes: it is of one length, and shows no parameter. */
-function memoryKey({ digest, size, mediaType }: Descriptor, modifiers: readonly Modifier[]): string {
+export function memoryKey(
+  { digest, size, mediaType }: Descriptor,
+  modifiers: readonly Modifier[],
+  isOfArtifact: boolean,
+): string {
   const steps = modifiers.map(({ id, parameters }) => [id, parameters])
-  return digestOf(Buffer.from(JSON.stringify([digest, size, mediaType, steps])))
+  return digestOf(Buffer.from(JSON.stringify([digest, size, mediaType, isOfArtifact, steps])))
 }

@@ -218,7 +218,7 @@ export class Fold {
   async #blob(node: ReachedNode): Promise<Descriptor | undefined> {
     const { modification } = this.#workshop
     if (modification === undefined || node.isOriginal === true) return this.#sendBlob(node)
-    const made = await modification.blob(node)
+    const made = await modification.blob(node, false)
     if (made === undefined) return drop(node, 'modifier', this.#workshop)
     const target = becoming(node, made)
     const stored = modification.storedAs(made)

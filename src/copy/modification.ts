@@ -5,7 +5,7 @@ import { standardManifestTypes, successorsOf } from '../content/manifest-types.t
 import { stoppable, tap, verify } from '../content/verify.ts'
 import { CopyError, UnsupportedError } from '../errors.ts'
 import type { Source } from '../targets/target.ts'
-import { recall, remember } from './blob-memory.ts'
+import { memoryKey, recall, remember } from './blob-memory.ts'
 import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
 import { failure, step } from './failure.ts'
 import { ingest } from './ingest.ts'
@@ -54,10 +54,11 @@ export class Modification {
     return this.#stored.get(nodeKey(descriptor))
   }
 
-  /** What a blob has become; undefined if it was removed. */
-  blob(node: ReachedNode): Promise<Descriptor | undefined> {
-    const key = nodeKey(node.descriptor)
-    const known = this.#blobs.get(key) ?? this.#workshop.lanes.during(() => this.#modifyBlob(node))
+  /** What a blob has become; undefined if it was removed. An artifact may name by the same descriptor what is no layer to it. */
+  blob(node: ReachedNode, isOfArtifact: boolean): Promise<Descriptor | undefined> {
+    const key = `${nodeKey(node.descriptor)}${isOfArtifact ? ' of an artifact' : ''}`
+    const known =
+      this.#blobs.get(key) ?? this.#workshop.lanes.during(() => this.#modifyBlob(node, isOfArtifact))
     this.#blobs.set(key, known)
     return known
   }
@@ -94,16 +95,18 @@ export class Modification {
     throw failure('caller', 'modifiers', node, new UnsupportedError(reason))
   }
 
-  async #modifyBlob(node: ReachedNode): Promise<Descriptor | undefined> {
+  async #modifyBlob(node: ReachedNode, isOfArtifact: boolean): Promise<Descriptor | undefined> {
     const { descriptor, edge } = node
-    const remembered = await recall(node, this.#modifiers, this.#workshop)
+    const key = memoryKey(descriptor, this.#modifiers, isOfArtifact)
+    const remembered = await recall(node, key, this.#workshop)
     if (remembered !== undefined) return this.#tellStored(node, remembered, 'existed')
     const original = this.#fetch(node, descriptor)
     let content = original
     let { mediaType } = descriptor
     for (const modifier of this.#modifiers) {
       const at = { ...descriptor, mediaType }
-      const blob: BlobNode = { kind: 'blob', descriptor: at, edge, path: pathTo(node), content }
+      const path = pathTo(node)
+      const blob: BlobNode = { kind: 'blob', descriptor: at, edge, path, content, isOfArtifact }
       const change = await this.#apply(modifier, node, blob)
       if (change === 'keep') continue
       if (change === 'remove') return this.#removed(node)
@@ -116,7 +119,7 @@ export class Modification {
     }
     if (content === original) return plainDescriptor({ ...descriptor, mediaType })
     const result = await this.#ingest(node, content, mediaType)
-    await remember(node, result, this.#modifiers, this.#workshop)
+    await remember(node, key, result, this.#workshop)
     return this.#tellStored(node, result, this.storedAs(result) ?? 'copied')
   }
 

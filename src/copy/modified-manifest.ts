@@ -1,9 +1,10 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { FilterReason } from '../events.ts'
 import { becoming, disposeOf } from './disposition.ts'
-import type { Mapping } from './document.ts'
+import { parseDocument, type Mapping } from './document.ts'
 import { step } from './failure.ts'
 import type { Modification } from './modification.ts'
+import { isImage, mayBeImage } from './modifiers/image.ts'
 import type { ReachedNode } from './reached-node.ts'
 import { nodesBelow, type Below } from './successors.ts'
 import { settle, type Workshop } from './transfer.ts'
@@ -70,13 +71,24 @@ async function visitBelow(
   modification: Modification,
   { workshop, visit, waitFor }: Folding,
 ): Promise<Mapping> {
-  const { manifestTypes } = workshop.source
+  const { source } = workshop
+  const isArtifact = !(await isOfImage(node, workshop))
   const results = await waitFor(node, followed, (below) =>
-    manifestTypes.isManifest(below.descriptor.mediaType) ? visit(below) : modification.blob(below),
+    source.manifestTypes.isManifest(below.descriptor.mediaType)
+      ? visit(below)
+      : modification.blob(below, isArtifact),
   )
   const mapping = new Map(followed.map(({ descriptor }, index) => [nodeKey(descriptor), results[index]]))
   for (const descriptor of removed) mapping.set(nodeKey(descriptor), undefined)
   return mapping
+}
+
+/** Whether a manifest is that of an image, in the source. */
+async function isOfImage(node: ReachedNode, { source, lanes }: Workshop): Promise<boolean> {
+  const { mediaType } = node.descriptor
+  if (!mayBeImage(mediaType)) return false
+  const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
+  return isImage({ mediaType, document: parseDocument(bytes) })
 }
 
 interface Done {

@@ -7,14 +7,19 @@ import type { Json, JsonObject, ManifestNode } from './modifier.ts'
  * Whether a manifest is that of an image which can be run. That its config is an image's does not say so: BuildKit's
  * attestations and cosign's signatures have such a config too, but layers of other types.
  */
-export function isImage(node: ManifestNode): boolean {
-  const { artifactType, config, layers } = node.document
+export function isImage({ mediaType, document }: Pick<ManifestNode, 'mediaType' | 'document'>): boolean {
+  const { artifactType, config, layers } = document
   return (
-    (node.mediaType === mediaTypes.ociManifest || node.mediaType === mediaTypes.dockerManifest) &&
+    mayBeImage(mediaType) &&
     !artifactType &&
     configTypes.has(mediaTypeOf(config)) &&
     listOf(layers).every((layer) => layerTypes.some((start) => mediaTypeOf(layer).startsWith(start)))
   )
+}
+
+/** Whether manifests of a media type can be images. */
+export function mayBeImage(mediaType: string): boolean {
+  return mediaType === mediaTypes.ociManifest || mediaType === mediaTypes.dockerManifest
 }
 
 const configTypes: ReadonlySet<string> = new Set([mediaTypes.ociConfig, mediaTypes.dockerConfig])

@@ -52,6 +52,8 @@ export interface ManifestNode extends ModifiedNode {
 /** A blob. */
 export interface BlobNode extends ModifiedNode {
   readonly kind: 'blob'
+  /** Whether what names it is no image: an artifact may name any file by the media type of a layer. False for a root. */
+  readonly isOfArtifact: boolean
   /** As it is now; opened when it is iterated. */
   readonly content: Content
 }

@@ -1,9 +1,10 @@
 import type { Descriptor } from '../../../content/descriptor.ts'
 import { isDigest, type Digest } from '../../../content/digest.ts'
 import { parseDescriptor } from '../../../content/manifest.ts'
-import { isForeignLayer, mediaTypes } from '../../../content/media-types.ts'
+import { mediaTypes } from '../../../content/media-types.ts'
 import { InvalidManifestError } from '../../../errors.ts'
 import { formatDocument, isObject, parseDocument } from '../../document.ts'
+import { isImage } from '../image.ts'
 import {
   descriptorJson,
   type ChangedManifest,
@@ -11,7 +12,7 @@ import {
   type JsonObject,
   type ManifestNode,
 } from '../modifier.ts'
-import { layerTypeOf, type ImageFormat } from './layer-types.ts'
+import type { ImageFormat } from './layer-types.ts'
 
 /** A layer of an image. */
 export interface ImageLayer {
@@ -35,16 +36,6 @@ export interface Image {
   readonly format: ImageFormat
   readonly config: JsonObject
   readonly steps: readonly ImageStep[]
-}
-
-/** True for the manifest of an image, whose config lists its layers; attestations have the same config, and other layers. */
-export function isImage(document: JsonObject): boolean {
-  const { config } = document
-  return (
-    isObject(config) &&
-    (config['mediaType'] === mediaTypes.ociConfig || config['mediaType'] === mediaTypes.dockerConfig) &&
-    entriesOf(document['layers']).every((entry) => isObject(entry) && isLayer(entry['mediaType']))
-  )
 }
 
 /** The layers of a manifest. Error: INVALID_MANIFEST. */
@@ -72,7 +63,7 @@ export function diffIdsOf(config: JsonObject): readonly Digest[] {
  * Error: INVALID_MANIFEST, also where layers, diff ids and history do not match in number.
  */
 export async function readImage(node: ManifestNode): Promise<Image | undefined> {
-  if (!isImage(node.document)) return undefined
+  if (!isImage(node)) return undefined
   const config = readDescriptor(node.document['config'])
   return imageOf(node.document, parseDocument(await node.read(config)))
 }
@@ -123,10 +114,6 @@ export function changedImage(
       layers: layers.map((layer) => layer.entry),
     },
   }
-}
-
-function isLayer(mediaType: Json | undefined): boolean {
-  return typeof mediaType === 'string' && (layerTypeOf(mediaType) !== undefined || isForeignLayer(mediaType))
 }
 
 /** What Go writes for an empty list may be null. */

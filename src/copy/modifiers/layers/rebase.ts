@@ -6,6 +6,7 @@ import type { Source } from '../../../targets/target.ts'
 import { CachedSource } from '../../cached-source.ts'
 import { isObject, parseDocument } from '../../document.ts'
 import { selectPlatform } from '../../select-platform.ts'
+import { isImage } from '../image.ts'
 import {
   descriptorJson,
   type ChangedManifest,
@@ -17,7 +18,6 @@ import {
 import {
   changedImage,
   imageOf,
-  isImage,
   readDescriptor,
   readImage,
   type Image,
@@ -87,7 +87,8 @@ async function readBase(
   const bytes = await cached.read(manifest)
   cached.parse(manifest, bytes)
   const document = parseDocument(bytes)
-  if (!isImage(document)) throw new UnsupportedError(`the base ${manifest.digest} is no image of layers`)
+  if (!isImage({ mediaType: manifest.mediaType, document }))
+    throw new UnsupportedError(`the base ${manifest.digest} is no image of layers`)
   return imageOf(document, parseDocument(await cached.read(readDescriptor(document['config']))))
 }
 

@@ -1,9 +1,10 @@
 import type { Digest } from '../../../content/digest.ts'
 import { DigestMismatchError } from '../../../errors.ts'
 import { isObject, parseDocument } from '../../document.ts'
+import { isImage, mayBeImage } from '../image.ts'
 import type { BlobNode, Json, JsonObject, ManifestNode, Modification, Modifier } from '../modifier.ts'
 import { levelFor } from './codec.ts'
-import { diffIdsOf, isImage, layersOf, readDescriptor } from './image.ts'
+import { diffIdsOf, layersOf, readDescriptor } from './image.ts'
 import { layerMediaType, layerTypeOf, type LayerCompression } from './layer-types.ts'
 import { defaultMaxUncompressedBytes, recompressed } from './recompressed.ts'
 
@@ -29,9 +30,9 @@ export function recompressLayers(options: RecompressLayersOptions): Modifier {
   const { to, maxUncompressedBytes = defaultMaxUncompressedBytes } = options
   const level = levelFor(to, options.level)
   const diffIds = new Map<Digest, Digest>()
-  const blob = ({ descriptor, content }: BlobNode): Modification => {
+  const blob = ({ descriptor, content, isOfArtifact }: BlobNode): Modification => {
     const type = layerTypeOf(descriptor.mediaType)
-    if (type === undefined || type.compression === to) return 'keep'
+    if (isOfArtifact || type === undefined || type.compression === to) return 'keep'
     const mediaType = layerMediaType(type.format, to)
     const { digest } = descriptor
     const onDiffId = (diffId: Digest): void => void diffIds.set(digest, diffId)
@@ -46,8 +47,10 @@ export function recompressLayers(options: RecompressLayersOptions): Modifier {
 
 /** Once all layers are made: the config must go on to be right, and what says where files are in a layer goes. */
 async function checkImage(node: ManifestNode, diffIds: ReadonlyMap<Digest, Digest>): Promise<Modification> {
-  if (!isImage(node.document)) return 'keep'
+  const { mediaType } = node.descriptor
+  if (!mayBeImage(mediaType)) return 'keep'
   const before = parseDocument(await node.read(node.descriptor))
+  if (!isImage({ mediaType, document: before })) return 'keep'
   const layers = layersOf(before)
   const made = layers.filter(({ digest }) => diffIds.has(digest))
   if (made.length > 0) {
@@ -59,7 +62,7 @@ async function checkImage(node: ManifestNode, diffIds: ReadonlyMap<Digest, Diges
 
 /** Modifiers before may have dropped layers, or changed them and the config with them. */
 async function listed(document: JsonObject, node: ManifestNode): Promise<readonly Digest[]> {
-  if (!isImage(document)) return []
+  if (!isObject(document['config'])) return []
   return diffIdsOf(parseDocument(await node.read(readDescriptor(document['config']))))
 }
 

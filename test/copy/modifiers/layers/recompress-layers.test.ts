@@ -182,7 +182,7 @@ describe('recompressLayers', () => {
   it('reads no blob twice, and sends what it does not change as it is', async () => {
     const read: string[] = []
     const [source, destination] = [new MemoryTarget(), new MemoryTarget()]
-    const other = { tar: second, bytes: second, mediaType: 'application/vnd.in-toto+json' }
+    const other = { tar: second, bytes: second, mediaType: `${mediaTypes.ociLayerGzip}+encrypted` }
     const image = await pushImage(source, [other, layerIn(first, 'zstd'), layerIn(someTar(3), 'gzip')])
     const watched: Source = {
       resolve: (reference) => source.resolve(reference),
@@ -201,6 +201,7 @@ describe('recompressLayers', () => {
     expect(new Set(read)).toEqual(new Set(types))
     expect(read).toHaveLength(types.length)
     expect([after.config, ...after.layers.slice(0, 2)]).toEqual([before.config, ...before.layers.slice(0, 2)])
+    expect(after.layers[2]?.mediaType).toBe(mediaTypes.ociLayerZstd)
   })
 
   it('drops what says where files were in a layer as it was', async () => {
