@@ -14,9 +14,18 @@ export function parseDocument(bytes: Uint8Array): JsonObject {
   throw new InvalidManifestError('it is no JSON object')
 }
 
-/** Deterministic: the fields in the order that they have. */
+/**
+ * Deterministic: the fields in the order that they have. Error: INVALID_MANIFEST for a number that a double cannot hold,
+ * such as `1e400`, which would become null.
+ */
 export function formatDocument(document: JsonObject): Uint8Array {
-  return Buffer.from(JSON.stringify(document))
+  return Buffer.from(JSON.stringify(document, refuseInfinite))
+}
+
+function refuseInfinite(name: string, value: unknown): unknown {
+  if (typeof value !== 'number' || Number.isFinite(value)) return value
+  const shown = JSON.stringify(name.slice(0, 100))
+  throw new InvalidManifestError(`the number ${shown} is too large to be written again`)
 }
 
 const lists = ['manifests', 'layers', 'blobs'] as const
