@@ -19,16 +19,19 @@ export interface RecompressLayersOptions {
 
 /**
  * Compresses layers in another way, in flat memory; their tars, and so the diff ids, stay what they are. A layer whose
- * media type says that it is compressed so already is kept unread, whatever its level; one that turns out to be when it
- * is read keeps its bytes and gets the right media type. Blobs that are no layers, and layers that may not be
- * distributed, are kept. Where the config does not list
- * the digest of a tar that was read, the copy fails.
- * RangeError for a level that there is not. Errors: INVALID_LAYER, DIGEST_MISMATCH, SIZE_EXCEEDS_LIMIT; UNSUPPORTED for
+ * media type says that it is compressed so already is kept unread, whatever its level. How others are compressed is seen
+ * by how they begin, and they are made anew, also where only their media type was wrong. Blobs that are no layers, layers
+ * that may not be distributed, and what artifacts name are kept. Where the config does not list the digest of a tar that
+ * was read, the copy fails; only diff ids of sha256 can be compared.
+ * RangeError for a level that there is not, and a limit that is none. Errors: INVALID_LAYER, DIGEST_MISMATCH, SIZE_EXCEEDS_LIMIT; UNSUPPORTED for
  * a Docker layer and zstd.
  */
 export function recompressLayers(options: RecompressLayersOptions): Modifier {
   const { to, maxUncompressedBytes = defaultMaxUncompressedBytes } = options
   const level = levelFor(to, options.level)
+  if (!(maxUncompressedBytes > 0)) {
+    throw new RangeError(`maxUncompressedBytes is ${maxUncompressedBytes}, expected a number of bytes`)
+  }
   const diffIds = new Map<Digest, Digest>()
   const blob = ({ descriptor, content, isOfArtifact }: BlobNode): Modification => {
     const type = layerTypeOf(descriptor.mediaType)

@@ -15,18 +15,19 @@ export interface Recompression {
   /** As `levelFor` gives it. */
   readonly level: number | undefined
   readonly maxUncompressedBytes: number
+  /** What is compressed so already stays byte for byte, and is not looked into. @default false */
+  readonly keepsSame?: boolean | undefined
   /** Called when all of a layer that is made anew was read, with the digest of its tar. */
   readonly onDiffId?: ((diffId: Digest) => void) | undefined
 }
 
 /**
- * The tar in some content, compressed in another way. What it is compressed with is seen by how it begins; what is
- * compressed so already stays byte for byte. Flat memory. Errors while iterating: INVALID_LAYER, SIZE_EXCEEDS_LIMIT.
+ * The tar in some content, compressed in another way. What it is compressed with is seen by how it begins. Flat memory. Errors while iterating: INVALID_LAYER, SIZE_EXCEEDS_LIMIT.
  */
 export function recompressed(content: Content, recompression: Recompression): Content {
   return derivedContent(content, async function* (chunks) {
     const { compression, chunks: all } = await sniff(chunks)
-    if (compression === recompression.to) {
+    if (compression === recompression.to && recompression.keepsSame === true) {
       yield* all
       return
     }

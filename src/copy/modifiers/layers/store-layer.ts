@@ -40,6 +40,7 @@ export async function storeLayer(
     to: compression,
     level: level ?? undefined,
     maxUncompressedBytes: defaultMaxUncompressedBytes,
+    keepsSame: true,
     onDiffId: (diffId) => diffIds.push(diffId),
   })
   const descriptor = await node.ingest(made, layerMediaType(format, compression))

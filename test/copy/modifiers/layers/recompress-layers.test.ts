@@ -159,8 +159,7 @@ describe('recompressLayers', () => {
     })
     const { manifest, tars } = await readImage(destination, root)
     expect(tars).toEqual([first, second])
-    const [, before] = JSON.parse(Buffer.from(await readAll(source.fetch(image), image)).toString()).layers
-    expect(manifest.layers[1]).toEqual({ ...before, mediaType: mediaTypes.ociLayerZstd })
+    expect(manifest.layers.map(({ mediaType }) => mediaType)).toEqual([mediaTypeOf.zstd, mediaTypeOf.zstd])
   })
 
   it('keeps Docker images in Docker media types, and refuses zstd for them', async () => {
