@@ -65,7 +65,14 @@ function edit(config: JsonObject, edits: Edits): JsonObject {
     throw new InvalidManifestError('the history in an image’s config is not a list')
   }
   const entry = { ...(created && { created }), created_by: history, empty_layer: true }
-  return withField(top, 'history', [...listOf(config['history']), entry])
+  return withField(top, 'history', [...historyOf(config), entry])
+}
+
+/** Clients count: where there is no history, each layer gets an empty entry before another one is added. */
+function historyOf({ history, rootfs }: JsonObject): readonly Json[] {
+  const known = listOf(history)
+  if (known.length > 0) return known
+  return listOf(isObject(rootfs) ? rootfs['diff_ids'] : undefined).map(() => ({}))
 }
 
 /** What a container is started with. */

@@ -55,9 +55,14 @@ export async function changeConfig(
   if (!isObject(config)) return node.document
   const descriptor = parseDescriptor(config)
   const before = parseDocument(await node.read(descriptor))
-  const after = change(before)
-  if (JSON.stringify(after) === JSON.stringify(before)) return node.document
-  const { digest, size } = node.make(formatDocument(after), descriptor.mediaType)
+  return withConfig(node, before, change(before))
+}
+
+/** The document of an image whose config became another one; itself, where the config says the same as before. */
+export function withConfig(node: ManifestNode, before: JsonObject, after: JsonObject): JsonObject {
+  const { config } = node.document
+  if (!isObject(config) || JSON.stringify(after) === JSON.stringify(before)) return node.document
+  const { digest, size } = node.make(formatDocument(after), parseDescriptor(config).mediaType)
   // These were of the old content.
   const { data: _data, urls: _urls, ...entry } = config
   return { ...node.document, config: { ...entry, digest, size } }

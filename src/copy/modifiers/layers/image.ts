@@ -3,8 +3,9 @@ import { isDigest, type Digest } from '../../../content/digest.ts'
 import { parseDescriptor } from '../../../content/manifest.ts'
 import { mediaTypes } from '../../../content/media-types.ts'
 import { InvalidManifestError } from '../../../errors.ts'
-import { formatDocument, isObject, parseDocument } from '../../document.ts'
-import { isImage } from '../image.ts'
+import { isObject, parseDocument } from '../../document.ts'
+import { withField } from '../fields.ts'
+import { isImage, withConfig } from '../image.ts'
 import {
   descriptorJson,
   type ChangedManifest,
@@ -89,7 +90,8 @@ export function imageOf(document: JsonObject, config: JsonObject): Image {
 
 /**
  * The manifest of an image whose steps are other ones now. Its config keeps all else. Where some steps have a history, a
- * layer without one gets an empty entry, since clients count.
+ * layer without one gets an empty entry, since clients count. Error: INVALID_MANIFEST for a config that two clients would
+ * read differently.
  */
 export function changedImage(
   node: ManifestNode,
@@ -97,23 +99,17 @@ export function changedImage(
   steps: readonly ImageStep[],
 ): ChangedManifest {
   const layers = steps.flatMap(({ layer }) => layer ?? [])
-  const rootfs = isObject(config['rootfs']) ? config['rootfs'] : {}
-  const hasHistory = steps.some(({ history }) => history !== undefined)
-  const changed: JsonObject = {
-    ...config,
-    rootfs: { type: 'layers', ...rootfs, diff_ids: layers.map(({ diffId }) => diffId) },
-    history: hasHistory ? steps.map(({ history }) => history ?? {}) : undefined,
-  }
-  const before = isObject(node.document['config']) ? node.document['config'] : {}
-  const made = node.make(formatDocument(changed), readDescriptor(before).mediaType)
-  const { data: _data, urls: _urls, ...entry } = before
-  return {
-    document: {
-      ...node.document,
-      config: { ...entry, ...descriptorJson(made) },
-      layers: layers.map((layer) => layer.entry),
-    },
-  }
+  const rootfs = isObject(config['rootfs']) ? config['rootfs'] : { type: 'layers' }
+  const diffIds = layers.map(({ diffId }) => diffId)
+  const listing = withField(config, 'rootfs', withField(rootfs, 'diff_ids', diffIds))
+  const document = withConfig(node, config, withField(listing, 'history', changedHistory(config, steps)))
+  return { document: { ...document, layers: layers.map((layer) => layer.entry) } }
+}
+
+/** For `withField`. */
+function changedHistory(config: JsonObject, steps: readonly ImageStep[]): Json | undefined {
+  if (steps.some(({ history }) => history !== undefined)) return steps.map(({ history }) => history ?? {})
+  return historyOf(config).length === 0 ? undefined : null
 }
 
 /** What Go writes for an empty list may be null. */
