@@ -23,6 +23,8 @@ export class Modification {
   /** What modifiers have brought to the destination, or had brought there before, by its key. */
   readonly #stored = new Map<string, 'copied' | 'existed'>()
   readonly #dispositions = new Map<string, Promise<Disposition>>()
+  /** What blobs have become, by the manifest at which they were met, until that is made: modifiers may refuse it then. */
+  readonly #unconfirmed = new Map<string, (() => Promise<void>)[]>()
   #requested: string | undefined
 
   constructor(workshop: Workshop, modifiers: readonly Modifier[]) {
@@ -119,8 +121,25 @@ export class Modification {
     }
     if (content === original) return plainDescriptor({ ...descriptor, mediaType })
     const result = await this.#ingest(node, content, mediaType)
-    await remember(node, key, result, this.#workshop)
+    const confirm = (): Promise<void> => remember(node, key, result, this.#workshop)
+    if (node.parent === undefined) await confirm()
+    else this.#awaitConfirmation(node.parent, confirm)
     return this.#tellStored(node, result, this.storedAs(result) ?? 'copied')
+  }
+
+  #awaitConfirmation({ descriptor }: ReachedNode, confirm: () => Promise<void>): void {
+    const key = nodeKey(descriptor)
+    const waiting = this.#unconfirmed.get(key)
+    if (waiting === undefined) this.#unconfirmed.set(key, [confirm])
+    else waiting.push(confirm)
+  }
+
+  /** No modifier has refused a manifest, or none will be asked: what the blobs below it have become is remembered. */
+  async confirm({ descriptor }: ReachedNode): Promise<void> {
+    const key = nodeKey(descriptor)
+    const waiting = this.#unconfirmed.get(key) ?? []
+    this.#unconfirmed.delete(key)
+    await Promise.all(waiting.map((confirm) => confirm()))
   }
 
   /** Of a root, the fold tells. */

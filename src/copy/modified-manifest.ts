@@ -42,6 +42,7 @@ export async function modifyManifest(
   const mapping = await visitBelow(node, below, modification, folding)
   const bytes = await step('source', 'fetch', node, () => lanes.ask(() => source.read(node.descriptor)))
   const made = await modification.manifest(node, bytes, mapping)
+  await modification.confirm(node)
   if (made === undefined) return drop(node, 'modifier', workshop)
   const target = becoming(node, made)
   const state = await folding.look(target)

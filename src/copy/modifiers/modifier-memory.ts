@@ -8,7 +8,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 export interface ModifierMemory {
   /** What was made, or undefined. What it throws fails the copy. */
   get(key: string): Promise<Descriptor | undefined>
-  /** Called when the blob is at the destination. What it throws fails the copy. */
+  /** Called when the blob is at the destination, and no modifier has refused the manifest that names it. What it throws fails the copy. */
   set(key: string, made: Descriptor): Promise<void>
 }
 
