@@ -22,8 +22,10 @@ const readers = {
 /** Reads `{{digest}} {{artifactType}} {{annotations.KEY}}`; a dot in front, as in Go, is allowed. Throws a usage error. */
 export function parseTemplate(text: string): Template {
   // What stands between the braces is every other part.
-  const parts = text.split(/\{\{\s*\.?(.*?)\s*\}\}/s)
-  const writers = parts.map((part, at): Template => (at % 2 === 0 ? () => part : reader(part)))
+  const parts = text.split(/\{\{(.*?)\}\}/s)
+  const writers = parts.map((part, at): Template =>
+    at % 2 === 0 ? () => part : reader(part.trim().replace(/^\./, '')),
+  )
   return (fields) => writers.map((write) => write(fields)).join('')
 }
 

@@ -129,6 +129,14 @@ describe('copygraph discover', () => {
 })
 
 describe('a template', () => {
+  it('is read in time in proportion to its length, also one that does not end', () => {
+    const fields = { reference: 'r', descriptor: { mediaType: 'm', digest: 'sha256:0', size: 1 } }
+    for (const text of [`{{${' '.repeat(3000)}`, `{{${' '.repeat(3000)}digest`]) {
+      expect(parseTemplate(text)(fields)).toBe(text)
+    }
+    expect(parseTemplate(`{{${' '.repeat(3000)}.digest\n}}`)(fields)).toBe('sha256:0')
+  }, 2000)
+
   it('knows own fields and annotations alone', () => {
     const descriptor = signedImage().descriptor('image')
     const filled = (text: string): string => parseTemplate(text)({ descriptor, reference: 'here' })
