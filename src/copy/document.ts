@@ -15,8 +15,8 @@ export function parseDocument(bytes: Uint8Array): JsonObject {
 }
 
 /**
- * Deterministic: the fields in the order that they have. Error: INVALID_MANIFEST for a number that a double cannot hold,
- * such as `1e400`, which would become null.
+ * Deterministic: the fields in the order that they have. Error: INVALID_MANIFEST for an infinite number or NaN, which a
+ * modifier may have made, and which would become null.
  */
 export function formatDocument(document: JsonObject): Uint8Array {
   return Buffer.from(JSON.stringify(document, refuseInfinite))
@@ -25,7 +25,7 @@ export function formatDocument(document: JsonObject): Uint8Array {
 function refuseInfinite(name: string, value: unknown): unknown {
   if (typeof value !== 'number' || Number.isFinite(value)) return value
   const shown = JSON.stringify(name.slice(0, 100))
-  throw new InvalidManifestError(`the number ${shown} is too large to be written again`)
+  throw new InvalidManifestError(`the number ${shown} is ${value}, which cannot be written`)
 }
 
 const lists = ['manifests', 'layers', 'blobs'] as const
