@@ -29,10 +29,7 @@ export function planCopy(
   destination: Destination,
   options: CopyOptions = {},
 ): Promise<Plan> {
-  const asked = { operation: 'copy', reference } as const
-  return plan({ source, destination, options, asked }, (from, to, settings) =>
-    copy(from, reference, to, settings),
-  )
+  return plan('copy', copy, { source, start: reference, destination, options })
 }
 
 /** As `planCopy`, for `copyGraph`. */
@@ -42,10 +39,7 @@ export function planCopyGraph(
   destination: Destination,
   options: CopyGraphOptions = {},
 ): Promise<Plan> {
-  const asked = { operation: 'copyGraph', reference: root.digest, node: root } as const
-  return plan({ source, destination, options, asked }, (from, to, settings) =>
-    copyGraph(from, root, to, settings),
-  )
+  return plan('copyGraph', copyGraph, { source, start: root, destination, options })
 }
 
 /** As `planCopy`, for `extendedCopy`. */
@@ -55,10 +49,7 @@ export function planExtendedCopy(
   destination: Destination,
   options: ExtendedCopyOptions = {},
 ): Promise<Plan> {
-  const asked = { operation: 'extendedCopy', reference } as const
-  return plan({ source, destination, options, asked }, (from, to, settings) =>
-    extendedCopy(from, reference, to, settings),
-  )
+  return plan('extendedCopy', extendedCopy, { source, start: reference, destination, options })
 }
 
 /** As `planCopy`, for `extendedCopyGraph`. */
@@ -68,51 +59,37 @@ export function planExtendedCopyGraph(
   destination: Destination,
   options: ExtendedCopyGraphOptions = {},
 ): Promise<Plan> {
-  const asked = { operation: 'extendedCopyGraph', reference: node.digest, node } as const
-  return plan({ source, destination, options, asked }, (from, to, settings) =>
-    extendedCopyGraph(from, node, to, settings),
-  )
+  return plan('extendedCopyGraph', extendedCopyGraph, { source, start: node, destination, options })
 }
 
-interface Asked {
-  readonly operation: PlannedOperation
-  readonly reference: string
-  readonly node?: Descriptor
-}
-
-interface Planning<T> {
+interface Arguments<Start, Options> {
   readonly source: Source
+  /** A reference, or a node itself. */
+  readonly start: Start
   readonly destination: Destination
-  readonly options: T
-  readonly asked: Asked
+  readonly options: Options
 }
 
 /** Runs the operation itself between two ends of which nothing moves. */
-async function plan<T extends CopyGraphOptions>(
-  { source, destination, options, asked }: Planning<T>,
-  run: (source: PlannedSource, destination: PlannedDestination, options: T) => Promise<CopyResult>,
+async function plan<Start extends string | Descriptor, Options extends CopyGraphOptions>(
+  operation: PlannedOperation,
+  run: (source: Source, start: Start, destination: Destination, options: Options) => Promise<CopyResult>,
+  { source, start, destination, options }: Arguments<Start, Options>,
 ): Promise<Plan> {
   const book = new PlanBook()
   const from = new PlannedSource(source, book)
   const to = new PlannedDestination(destination, from, book)
   const { manifestTypes = source.manifestTypes, onEvent } = options
   const recorder = new PlanRecorder(book, { manifestTypes, onEvent })
-  const result = await run(from, to, {
-    ...options,
-    ...deaf,
-    modifierMemory: options.modifierMemory && {
-      get: options.modifierMemory.get.bind(options.modifierMemory),
-      set: () => Promise.resolve(),
-    },
-    onEvent: (event) => recorder.hear(event),
-  })
+  const settings = { ...options, ...withoutEffects(options), onEvent: recorder.hear.bind(recorder) }
+  const result = await run(from, start, to, settings)
   const nodes = recorder.nodes(to)
   return {
     schemaVersion: 1,
     dryRun: true,
-    operation: asked.operation,
-    reference: asked.reference,
-    root: plainDescriptor(asked.node ?? from.found ?? result.root),
+    operation,
+    reference: typeof start === 'string' ? start : start.digest,
+    root: plainDescriptor(typeof start === 'string' ? (from.found ?? result.root) : start),
     ...(!book.unknown.has(result.root.digest) && { descriptor: plainDescriptor(result.root) }),
     tags: result.tags,
     destinationTags: [...to.tags].map(([tag, digest]) => ({ tag, ...(digest && { digest }) })),
@@ -125,8 +102,18 @@ async function plan<T extends CopyGraphOptions>(
   }
 }
 
-/** What is called when something was done is not called when nothing is. */
-const deaf = { postCopy: undefined, onMounted: undefined, onCopySkipped: undefined } as const
+/** What is called when something was done is not called when nothing is, and nothing is remembered of it. */
+function withoutEffects({ modifierMemory }: CopyGraphOptions): CopyGraphOptions {
+  return {
+    postCopy: undefined,
+    onMounted: undefined,
+    onCopySkipped: undefined,
+    modifierMemory: modifierMemory && {
+      get: modifierMemory.get.bind(modifierMemory),
+      set: () => Promise.resolve(),
+    },
+  }
+}
 
 /** Stands for what options say that is data, and for which functions choose, so that a plan is not run with others. */
 export function optionsDigest(options: ExtendedCopyOptions): Digest {
