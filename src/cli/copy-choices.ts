@@ -17,14 +17,12 @@ export interface CopyChoices {
 /** What the flags say of the graph. What it needs of the library is loaded only if it is asked for. Throws a usage error. */
 export async function readChoices(flags: CpFlags): Promise<CopyChoices> {
   refuseContradictions(flags)
-  const { verify, sparse = false } = flags
   const platforms = await patternsOf(flags)
   const [platform] = flags.platform ?? []
   return {
     platforms,
     options: {
-      // A sparse index that is there does not stand for all that it names.
-      verify: sparse && verify === 'root' ? 'manifests' : verify,
+      verify: flags.verify,
       platform: platform === undefined || isNarrowed(flags) ? undefined : parsePlatform(platform),
       filter: await filterOf(flags, platforms),
       modifiers: isModifying(flags) ? (await import('./copy-modifiers.ts')).modifiersOf(flags) : undefined,
