@@ -29,21 +29,20 @@ export async function dryRun(job: CopyJob): Promise<Plan> {
 async function printGraph(ends: CopyEnds, job: CopyJob, format: GraphFormat): Promise<Plan> {
   const { PlanGraph } = await import('../copy/plan-graph.ts')
   const { renderGraph } = await import('./output/render-graph.ts')
-  const graph = new PlanGraph()
-  const { hear, findSuccessors } = graph
-  const plan = await makePlan(ends, job, { hear, findSuccessors })
+  const graph = new PlanGraph(ends.from.manifestTypes)
+  const plan = await makePlan(ends, job, graph)
   await writeData(await renderGraph(graph.of(plan), format))
   return plan
 }
 
-interface Observers extends Pick<ExtendedCopyOptions, 'findSuccessors'> {
+interface Observers extends Pick<ExtendedCopyOptions, 'manifestTypes'> {
   readonly hear?: (event: CopyEvent) => void
 }
 
 async function makePlan(
   { from, reference, to }: CopyEnds,
   job: CopyJob,
-  { hear, findSuccessors }: Observers = {},
+  { hear, manifestTypes }: Observers = {},
 ): Promise<Plan> {
   const { flags, choices } = job
   const show = commandEvents(flags)
@@ -54,7 +53,7 @@ async function makePlan(
   const options = {
     ...copyOptions(job, reference, onEvent),
     mapRoot: checkRoot(choices, (message) => onEvent({ type: 'warning', side: 'source', message })),
-    findSuccessors,
+    manifestTypes,
   }
   const { planCopy, planExtendedCopy } = await import('../copy/plan.ts')
   const make = operationOf(flags) === 'copy' ? planCopy : planExtendedCopy

@@ -1,39 +1,45 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
-import { standardManifestTypes, type Successor } from '../content/manifest-types.ts'
-import { readAll } from '../content/verify.ts'
+import {
+  standardManifestTypes,
+  successorsOf,
+  type ManifestTypes,
+  type Successor,
+} from '../content/manifest-types.ts'
 import type { CopyEvent } from '../events.ts'
 import { assembleGraph } from '../graph/assemble-graph.ts'
 import type { ContentGraph, GraphNode, GraphNodeState } from '../graph/graph.ts'
-import type { SuccessorsState } from './options.ts'
 import type { Plan, PlannedAction, PlannedNode } from './plan-types.ts'
 
 /**
- * Keeps what a plan does not say of its nodes and their graph does: what refers to what, platforms and artifact types. Its
- * two methods are options of the plan; both are called as the plan is made, so that nothing is asked for twice.
+ * Keeps what a plan does not say of its nodes and their graph does: what refers to what, platforms and artifact types.
+ * `manifestTypes` and `hear` are options of the plan: they see what it reads anyway, and change nothing of it.
  */
 export class PlanGraph {
+  /** Those of the source, as the plan is to read manifests. */
+  readonly manifestTypes: ManifestTypes
   readonly #met = new Map<string, Descriptor>()
   readonly #successors = new Map<string, readonly Successor[]>()
   readonly #artifactTypes = new Map<string, string | undefined>()
+
+  constructor(types: ManifestTypes = standardManifestTypes) {
+    this.manifestTypes = {
+      mediaTypes: types.mediaTypes,
+      isManifest: (mediaType) => types.isManifest(mediaType),
+      read: (descriptor, bytes, limits) => {
+        const facts = types.read(descriptor, bytes, limits)
+        const key = nodeKey(descriptor)
+        this.#successors.set(key, successorsOf(facts))
+        this.#artifactTypes.set(key, facts.artifactType)
+        return facts
+      },
+    }
+  }
 
   /** To hear the events of the plan. */
   readonly hear = (event: CopyEvent): void => {
     if (event.type !== 'discovered') return
     const key = nodeKey(event.descriptor)
     if (!this.#met.has(key)) this.#met.set(key, event.descriptor)
-  }
-
-  /** The `findSuccessors` of the plan: all of them. */
-  readonly findSuccessors = async (state: SuccessorsState): Promise<readonly Successor[]> => {
-    const { descriptor, successors, source } = state
-    const key = nodeKey(descriptor)
-    if (!this.#successors.has(key)) {
-      this.#successors.set(key, successors)
-      const bytes = await readAll(source.fetch(descriptor), descriptor, Infinity)
-      const { artifactType } = (source.manifestTypes ?? standardManifestTypes).read(descriptor, bytes)
-      this.#artifactTypes.set(key, artifactType)
-    }
-    return successors
   }
 
   /**

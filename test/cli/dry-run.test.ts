@@ -175,6 +175,20 @@ describe('copygraph cp --dry-run', () => {
     expect(writesIn(registry)).toEqual([])
   })
 
+  it('draws an image that is there as the plan says: it stands for all that is under it', async () => {
+    await using registry = await startRegistry()
+    await using folder = await newFolder()
+    await fill(registry, image, 'index')
+    await image.pushTo(new OciLayout(folder.path))
+    const args = [`${registry.name}/app:v1`, `oci:${folder.path}:v1`]
+    const { plan } = await makePlan(args)
+    const asked = registry.requests.splice(0).toSorted()
+    const { stdout } = await runCommand(['cp', '--dry-run', '--format', 'tree', ...args])
+    expect(plan.nodes).toMatchObject([{ action: 'skip', reason: 'exists' }])
+    expect(registry.requests.toSorted()).toEqual(asked)
+    expect(stdout.trimEnd().split('\n')).toEqual([expect.stringMatching(/ \[v1\] \(skip\)$/)])
+  })
+
   it('draws what is attached by tags alone as trees of its own, and a chosen image as the root', async () => {
     await using registry = await startRegistry()
     await fill(registry, image, 'amd64')
