@@ -106,7 +106,7 @@ function addTransferFlags(command: Command): void {
     .option('--allow-missing-subject', 'copy a referrer whose subject the source does not have')
     .addOption(
       new Option('--mount-from <repository>', 'where the registry may have blobs already; may be repeated')
-        .argParser((name: string, names: readonly string[]) => [...names, name])
+        .argParser(values.texts)
         .default([], 'none'),
     )
 }

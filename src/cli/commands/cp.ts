@@ -48,7 +48,8 @@ export async function cp(
   }
   refusePlanContradictions(flags)
   const choices = await readChoices(flags)
-  const plan = flags.plan === undefined ? undefined : await readPlan(flags.plan)
+  const plan =
+    flags.plan === undefined ? undefined : await readSavedPlan(flags.plan, { source, destination }, flags)
   const parties = {
     source: partyOf(source, flags, 'source'),
     destination: partyOf(destination, flags, 'destination'),
@@ -66,10 +67,6 @@ export async function cp(
       await targets.close()
     }
   })
-
-  function readPlan(file: string): Promise<SavedPlan> {
-    return readSavedPlan(file, { source, destination }, flags)
-  }
 }
 
 /** Nothing is copied: the source is read. */

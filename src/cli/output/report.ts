@@ -1,9 +1,10 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { Disposition } from '../../copy/options.ts'
+import type { PlannedAction } from '../../copy/plan-types.ts'
 import type { CopyEvent, FilterReason, NodeEvent, Side, SkipReason } from '../../events.ts'
 
-/** What became of a node. */
-export type NodeAction = 'copy' | 'skip' | 'mount' | 'rewrite' | 'filter'
+/** What became of a node, in the words of a plan. */
+export type NodeAction = PlannedAction
 
 /** What a report says of a descriptor. */
 export interface ReportDescriptor {
