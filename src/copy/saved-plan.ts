@@ -8,9 +8,8 @@ import type { Plan, PlannedImage, PlannedNode, PlanTotals } from './plan-types.t
 /** The largest plan that is read, in bytes: room for some hundred thousand nodes. */
 const maxPlanBytes = 256 * 1024 * 1024
 
-/** How the two ends of a saved plan are named. */
+/** How the two ends of a saved plan are named, for people and for who opens the targets again. */
 export interface PlanNames {
-  /** For people, and for who opens the targets again. */
   readonly source?: string | undefined
   readonly destination?: string | undefined
 }
@@ -88,6 +87,7 @@ const invalidated = z
     disposition: z.enum(['drop', 'keep', 'repoint']),
     reason: z.string(),
   })
+  // JSON leaves out what is undefined.
   .transform(({ artifactType, ...rest }) => ({ ...rest, artifactType }))
 
 const savedPlan: z.ZodType<Plan & PlanNames> = z.object({
