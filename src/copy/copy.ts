@@ -22,21 +22,12 @@ export async function copy(
   destination: Destination,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const { tags, digests } = destinationNames(reference, options)
+  const names = destinationNames(reference, options)
+  const { tags } = names
   return runCopy(source, destination, options, async (run) => {
-    const { ledger } = run.workshop
-    const finding = findRoot(source, reference, run, options)
-    const asking = currentDigests(destination, tags, run)
-    // Both have ended before either may fail the copy.
-    await Promise.allSettled([finding, asking])
-    const root = await finding
-    const current = await asking
-    const { modification } = run.workshop
+    const { ledger, modification } = run.workshop
+    const { root, pending } = await findEnds(reference, names, run, options)
     modification?.request(root)
-    const pending: PendingTags = (result) => {
-      refuseImpossible(result, tags, digests, destination)
-      return tags.filter((tag) => current.get(tag) !== result.digest)
-    }
     const isCurrent = modification === undefined && pending(root).length === 0 && tags.length > 0
     if (isCurrent && (run.workshop.options.verify ?? 'root') === 'root') {
       ledger.tell({ type: 'discovered', descriptor: root })
@@ -49,11 +40,19 @@ export async function copy(
   })
 }
 
-/** The tags to write, and the digests that the root must have. The tag of the source is that of the destination, where nothing else is said. */
+/** How the root is named at the destination. */
+export interface DestinationNames {
+  /** To be written. */
+  readonly tags: readonly string[]
+  /** That the root must have. */
+  readonly digests: readonly string[]
+}
+
+/** The tag of the source is that of the destination, where nothing else is said. Error: INVALID_REFERENCE for an empty name. */
 export function destinationNames(
   reference: string,
   { destinationReference = splitDigest(reference).tag ?? [] }: CopyOptions,
-): { tags: readonly string[]; digests: readonly string[] } {
+): DestinationNames {
   const named = typeof destinationReference === 'string' ? [destinationReference] : destinationReference
   const names = named.map(splitDigest)
   return {
@@ -62,8 +61,29 @@ export function destinationNames(
   }
 }
 
+/** Finds the root in the source, and where the tags of the destination point, both at once. */
+export async function findEnds(
+  reference: string,
+  { tags, digests }: DestinationNames,
+  run: Run,
+  options: CopyOptions,
+): Promise<{ readonly root: Descriptor; readonly pending: PendingTags }> {
+  const { destination } = run.workshop
+  const finding = findRoot(reference, run, options)
+  const asking = currentDigests(tags, run)
+  // Both have ended before either may fail the copy.
+  await Promise.allSettled([finding, asking])
+  const root = await finding
+  const current = await asking
+  const pending: PendingTags = (result) => {
+    refuseImpossible(result, tags, digests, destination)
+    return tags.filter((tag) => current.get(tag) !== result.digest)
+  }
+  return { root, pending }
+}
+
 /** `tag`, `digest` or `tag@digest`; a tag of a layout may be any other text. Error: INVALID_REFERENCE for an empty one. */
-function splitDigest(reference: string): { tag?: string; digest?: string } {
+export function splitDigest(reference: string): { tag?: string; digest?: string } {
   if (reference === '') throw new InvalidReferenceError('a reference is empty: expected a tag or a digest')
   if (isDigest(reference)) return { digest: reference }
   const at = reference.lastIndexOf('@')
@@ -71,46 +91,51 @@ function splitDigest(reference: string): { tag?: string; digest?: string } {
   return at > 0 && isDigest(digest) ? { tag: reference.slice(0, at), digest } : { tag: reference }
 }
 
-export async function findRoot(
-  source: Source,
+async function findRoot(reference: string, run: Run, options: CopyOptions): Promise<Descriptor> {
+  const { source, lanes, signal } = run.workshop
+  const { mapRoot, platform } = options
+  const found = await step('source', 'resolve', reference, () =>
+    lanes.ask(() => resolve(reference, run, options)),
+  )
+  signal.throwIfAborted()
+  const mapped = await step('caller', 'mapRoot', reference, () => mapRoot?.({ root: found, source }))
+  const root = mapped ?? found
+  if (platform === undefined) return root
+  return step('source', 'select a platform of', reference, () =>
+    lanes.ask(() => selectPlatform(source, root, platform)),
+  )
+}
+
+async function resolve(
   reference: string,
-  { workshop, atSource }: Run,
+  { workshop: { original, source }, atSource }: Run,
   { mapRoot, platform, maxMetadataBytes }: CopyOptions,
 ): Promise<Descriptor> {
-  const { source: cached, lanes, signal } = workshop
   const { tag, digest } = splitDigest(reference)
   const name = digest ?? tag ?? reference
   // Where the root is looked into anyway, asking for it first would be one request too many.
   const isLookedInto = mapRoot !== undefined || platform !== undefined
-  const resolve = async (): Promise<Descriptor> => {
-    if (source.fetchReference === undefined || (source.countsPulls === true && !isLookedInto)) {
-      return source.resolve(name, atSource)
-    }
-    try {
-      const found = await source.fetchReference(name, { ...atSource, maxBytes: maxMetadataBytes })
-      cached.remember(found.descriptor, found.bytes)
-      return found.descriptor
-    } catch (error) {
-      // A digest may name a blob, which only `resolve` looks for.
-      if (error instanceof NotFoundError && digest !== undefined) return source.resolve(digest, atSource)
-      throw error
-    }
+  if (original.fetchReference === undefined || (original.countsPulls === true && !isLookedInto)) {
+    return original.resolve(name, atSource)
   }
-  const found = await step('source', 'resolve', reference, () => lanes.ask(resolve))
-  signal.throwIfAborted()
-  const mapped = await step('caller', 'mapRoot', reference, () => mapRoot?.({ root: found, source: cached }))
-  const root = mapped ?? found
-  if (platform === undefined) return root
-  return step('source', 'select a platform of', reference, () =>
-    lanes.ask(() => selectPlatform(cached, root, platform)),
-  )
+  try {
+    const { descriptor, bytes } = await original.fetchReference(name, {
+      ...atSource,
+      maxBytes: maxMetadataBytes,
+    })
+    source.remember(descriptor, bytes)
+    return descriptor
+  } catch (error) {
+    // A digest may name a blob, which only `resolve` looks for.
+    if (error instanceof NotFoundError && digest !== undefined) return original.resolve(digest, atSource)
+    throw error
+  }
 }
 
 /** Where the tags point now. A target that cannot be read knows of none. */
 export async function currentDigests(
-  destination: Destination,
   tags: readonly string[],
-  { workshop: { lanes, atDestination } }: Run,
+  { workshop: { destination, lanes, atDestination } }: Run,
 ): Promise<ReadonlyMap<string, string>> {
   const current = new Map<string, string>()
   await Promise.all(
@@ -126,7 +151,7 @@ export async function currentDigests(
   return current
 }
 
-export function refuseImpossible(
+function refuseImpossible(
   root: Descriptor,
   tags: readonly string[],
   digests: readonly string[],

@@ -1,7 +1,7 @@
 import { nodeKey, sameNode, type Descriptor } from '../content/descriptor.ts'
 import { UnsupportedError } from '../errors.ts'
 import type { Destination, Source } from '../targets/target.ts'
-import { currentDigests, destinationNames, findRoot, refuseImpossible } from './copy.ts'
+import { currentDigests, destinationNames, findEnds } from './copy.ts'
 import type {
   AscentOptions,
   ExtendedCopyGraphOptions,
@@ -30,20 +30,11 @@ export async function extendedCopy(
   options: ExtendedCopyOptions = {},
 ): Promise<ExtendedCopyResult> {
   refuseUnable(source, options)
-  const { tags, digests } = destinationNames(reference, options)
+  const names = destinationNames(reference, options)
   const ascent = new Ascent(options)
   return runCopy(source, destination, { ...options, ...ascent.copyOptions }, async (run) => {
-    const finding = findRoot(source, reference, run, options)
-    const asking = currentDigests(destination, tags, run)
-    // Both have ended before either may fail the copy.
-    await Promise.allSettled([finding, asking])
-    const node = await finding
-    const current = await asking
-    const pending: PendingTags = (result) => {
-      refuseImpossible(result, tags, digests, destination)
-      return tags.filter((tag) => current.get(tag) !== result.digest)
-    }
-    return ascent.copy(node, run, { tags, pending })
+    const { root, pending } = await findEnds(reference, names, run, options)
+    return ascent.copy(root, run, { tags: names.tags, pending })
   })
 }
 
@@ -175,7 +166,7 @@ function nameAfter({ digest }: Descriptor): string {
 
 async function writeDigestTags(digestTags: readonly CarriedTag[], run: Run): Promise<void> {
   const names = digestTags.map(({ tag }) => tag)
-  const current = await currentDigests(run.workshop.destination, names, run)
+  const current = await currentDigests(names, run)
   const pending = digestTags.filter(({ tag, descriptor }) => current.get(tag) !== descriptor.digest)
   await Promise.all(pending.map(({ tag, descriptor }) => tagAll(descriptor, [tag], run)))
 }

@@ -1,10 +1,9 @@
-import { isDigest } from '../content/digest.ts'
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import { InvalidReferenceError, NotFoundError } from '../errors.ts'
 import type { CopyEvent, SignalOptions } from '../events.ts'
 import type { Destination, Source } from '../targets/target.ts'
 import { copyGraph } from './copy-graph.ts'
-import { copy, destinationNames } from './copy.ts'
+import { copy, destinationNames, splitDigest } from './copy.ts'
 import { extendedCopy, extendedCopyGraph } from './extended-copy.ts'
 import type { ExtendedCopyOptions } from './extended-options.ts'
 import { step } from './failure.ts'
@@ -49,7 +48,7 @@ export async function runPlan(
 
 /** The reference with the digest that it has had; one that names a digest cannot move. */
 async function pin({ reference, root }: Plan, source: Source, options: SignalOptions): Promise<string> {
-  if (isDigest(reference) || isDigest(reference.slice(reference.lastIndexOf('@') + 1))) return reference
+  if (splitDigest(reference).digest !== undefined) return reference
   const found = await step('source', 'resolve', reference, () => source.resolve(reference, options))
   expectSame(`${JSON.stringify(reference)} of the source`, found.digest, root.digest)
   return `${reference}@${root.digest}`
