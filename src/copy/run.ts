@@ -46,20 +46,12 @@ export async function runCopy<T>(
   const signals = [controller.signal, ...(options.signal === undefined ? [] : [options.signal])]
   const run = makeRun(source, destination, options, AbortSignal.any(signals))
   const folds: Fold[] = []
-  const fold: Run['fold'] = async (roots, foldOptions) => {
+  const fold: Run['fold'] = (roots, foldOptions) => {
     const started = new Fold(run.workshop, foldOptions)
     folds.push(started)
-    const visit = (node: Descriptor, isOriginal: boolean): Promise<Descriptor | undefined> =>
-      started.visit({ ...rootNode(node), ...(isOriginal && { isOriginal }) })
     // What is healed has become what it is already.
-    const isHealing = foldOptions?.isHealing === true && run.workshop.modification !== undefined
-    await Promise.all(roots.map((root) => visit(root, isHealing)))
-    return {
-      of: (node) => visit(node, isHealing),
-      async asItIs(node) {
-        await visit(node, true)
-      },
-    }
+    const isOriginal = foldOptions?.isHealing === true && run.workshop.modification !== undefined
+    return foldRoots(started, roots, isOriginal)
   }
   try {
     await destination.prepare?.(run.workshop.atDestination)
@@ -70,6 +62,18 @@ export async function runCopy<T>(
     await run.workshop.lanes.onIdle()
     options.signal?.throwIfAborted()
     throw error
+  }
+}
+
+async function foldRoots(fold: Fold, roots: readonly Descriptor[], isOriginal: boolean): Promise<Folded> {
+  const visit = (node: Descriptor, asItIs: boolean): Promise<Descriptor | undefined> =>
+    fold.visit({ ...rootNode(node), ...(asItIs && { isOriginal: true }) })
+  await Promise.all(roots.map((root) => visit(root, isOriginal)))
+  return {
+    of: (node) => visit(node, isOriginal),
+    async asItIs(node) {
+      await visit(node, true)
+    },
   }
 }
 
