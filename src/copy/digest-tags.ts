@@ -4,6 +4,15 @@ import { NotFoundError } from '../errors.ts'
 import { failure, step } from './failure.ts'
 import type { Workshop } from './transfer.ts'
 
+/** A tag that is named after a digest. */
+export interface DigestTag {
+  readonly tag: string
+  /** What it points at. */
+  readonly descriptor: Descriptor
+  /** The node that it is named after. */
+  readonly subject: Descriptor
+}
+
 /** By digest, the tags that are named after it. */
 export type DigestTags = ReadonlyMap<Digest, readonly string[]>
 

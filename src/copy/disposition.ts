@@ -1,16 +1,10 @@
-import { nodeKey, sameNode, type Descriptor } from '../content/descriptor.ts'
+import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { Mapping } from './document.ts'
 import { step } from './failure.ts'
 import type { Disposition, InvalidatedState } from './options.ts'
 import type { ReachedNode } from './reached-node.ts'
 import type { Below } from './successors.ts'
 import type { Workshop } from './transfer.ts'
-
-/** A node as what it has become; nothing is modified below it again. */
-export function becoming(node: ReachedNode, made: Descriptor): ReachedNode {
-  if (sameNode(node.descriptor, made)) return { ...node, isOriginal: true }
-  return { ...node, descriptor: made, original: node.descriptor, isOriginal: true }
-}
 
 /**
  * What becomes of a manifest that says something of its subject, where the subject has become another one; undefined

@@ -8,8 +8,9 @@ import type {
   ExtendedCopyOptions,
   ExtendedCopyResult,
 } from './extended-options.ts'
-import { findRoots, type DigestTag, type FoundRoots } from './find-roots.ts'
+import type { DigestTag } from './digest-tags.ts'
 import { dispose } from './disposition.ts'
+import { findRoots, type FoundRoots } from './find-roots.ts'
 import { leaveOut } from './successors.ts'
 import { rootNode } from './reached-node.ts'
 import type { CopyGraphOptions } from './options.ts'

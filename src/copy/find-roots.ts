@@ -4,7 +4,7 @@ import type { ManifestFacts } from '../content/manifest.ts'
 import { NotFoundError, SizeExceedsLimitError } from '../errors.ts'
 import { defaultMaxDepth, defaultMaxNodes } from '../graph/walk.ts'
 import type { Predecessor } from '../targets/target.ts'
-import { findDigestTags, resolveListed, type DigestTags } from './digest-tags.ts'
+import { findDigestTags, resolveListed, type DigestTag, type DigestTags } from './digest-tags.ts'
 import type { AscentOptions } from './extended-options.ts'
 import { abilities } from './filter.ts'
 import { failure, step } from './failure.ts'
@@ -22,15 +22,6 @@ export interface FoundRoots {
   readonly ancestors: ReadonlySet<string>
   /** Keys of the node and of all that was found above it. */
   readonly line: ReadonlySet<string>
-}
-
-/** A tag that is named after a digest. */
-export interface DigestTag {
-  readonly tag: string
-  /** What it points at. */
-  readonly descriptor: Descriptor
-  /** The node that it is named after. */
-  readonly subject: Descriptor
 }
 
 /**
@@ -82,8 +73,8 @@ class RootSearch {
   constructor(node: Descriptor, workshop: Workshop, options: AscentOptions) {
     const { referrers = 'all', edges = ['subject'], depth = Infinity } = options
     const { ancestors = 'complete', digestTags = false } = options
-    this.#workshop = workshop
     const { ascentFilter = () => true, requiredReferrers = [] } = options
+    this.#workshop = workshop
     this.#options = { referrers, edges, depth, ancestors, digestTags, ascentFilter, requiredReferrers }
     this.#node = node
     this.#found.set(nodeKey(node), node)
@@ -123,6 +114,7 @@ class RootSearch {
 
   /** What is below a node is of its level. */
   async #handle(met: Met, height: number): Promise<void> {
+    // So that depth costs memory and not the call stack.
     await Promise.resolve()
     const isTop = height >= this.#options.depth
     const { lanes } = this.#workshop

@@ -1,11 +1,11 @@
 import { nodeKey, type Descriptor } from '../content/descriptor.ts'
 import type { FilterReason } from '../events.ts'
-import { becoming, disposeOf } from './disposition.ts'
+import { disposeOf } from './disposition.ts'
 import { parseDocument, type Mapping } from './document.ts'
 import { step } from './failure.ts'
 import type { Modification } from './modification.ts'
 import { isImage, mayBeImage } from './modifiers/image.ts'
-import type { ReachedNode } from './reached-node.ts'
+import { becoming, type ReachedNode } from './reached-node.ts'
 import { nodesBelow, type Below } from './successors.ts'
 import { settle, type Workshop } from './transfer.ts'
 

@@ -1,4 +1,4 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { sameNode, type Descriptor } from '../content/descriptor.ts'
 import type { Edge } from '../content/manifest-types.ts'
 import type { NodeState } from './options.ts'
 
@@ -21,6 +21,12 @@ export interface ReachedNode {
 /** The root of a copy. */
 export function rootNode(descriptor: Descriptor): ReachedNode {
   return { descriptor, edge: 'root', depth: 0 }
+}
+
+/** A node as what it has become; nothing is modified below it again. */
+export function becoming(node: ReachedNode, made: Descriptor): ReachedNode {
+  if (sameNode(node.descriptor, made)) return { ...node, isOriginal: true }
+  return { ...node, descriptor: made, original: node.descriptor, isOriginal: true }
 }
 
 /** What functions of the caller's are told of a node. */
