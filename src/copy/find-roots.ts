@@ -166,7 +166,7 @@ class RootSearch {
 
   async #predecessorsOf(descriptor: Descriptor): Promise<readonly Predecessor[]> {
     const { original, lanes, ledger, signal, options } = this.#workshop
-    const { maxNodes = Infinity } = options
+    const { maxNodes = defaultMaxNodes } = options
     return step('source', 'find the predecessors of', rootNode(descriptor), () =>
       lanes.ask(async () => {
         const found: Predecessor[] = []
