@@ -82,6 +82,12 @@ export function isNoneOf(digests: Iterable<string>): NodeFilter {
 /** A platform, or a part of one: what is not said matches all. */
 export type PlatformPattern = Partial<Platform>
 
+/** Reads `os/architecture[/variant][:os.version]`, where `*` stands for any. Error: RangeError. */
+export function parsePlatformPattern(text: string): PlatformPattern {
+  const platform = parsePlatform(text)
+  return Object.fromEntries(Object.entries(platform).filter(([, value]) => value !== '*'))
+}
+
 /**
  * Of an index, the images for some platforms, each with the attestations that point at it; and everything that is no
  * entry of an index, or says no platform. Of the platforms that match nothing a warning tells, with those that are
@@ -138,12 +144,6 @@ function isAttestation({ annotations }: Descriptor): boolean {
 
 function isFor(offered: Platform, wanted: PlatformPattern): boolean {
   return matchesPlatform(offered, { os: offered.os, architecture: offered.architecture, ...wanted })
-}
-
-/** Reads `os/architecture[/variant][:os.version]`, where `*` stands for any. Error: RangeError. */
-export function parsePlatformPattern(text: string): PlatformPattern {
-  const platform = parsePlatform(text)
-  return Object.fromEntries(Object.entries(platform).filter(([, value]) => value !== '*'))
 }
 
 function formatPattern({ os = '*', architecture = '*', ...rest }: PlatformPattern): string {
