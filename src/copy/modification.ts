@@ -8,7 +8,7 @@ import type { Source } from '../targets/target.ts'
 import { memoryKey, recall, remember } from './blob-memory.ts'
 import { formatDocument, mapDocument, parseDocument, type Mapping } from './document.ts'
 import { failure, step } from './failure.ts'
-import { ingest } from './ingest.ts'
+import { ingest, type Ingested } from './ingest.ts'
 import type { BlobNode, JsonObject, ManifestNode, Modifier } from './modifiers/modifier.ts'
 import type { Disposition } from './options.ts'
 import { pathTo, type ReachedNode } from './reached-node.ts'
@@ -120,11 +120,11 @@ export class Modification {
       mediaType = change.mediaType
     }
     if (content === original) return plainDescriptor({ ...descriptor, mediaType })
-    const result = await this.#ingest(node, content, mediaType)
+    const { descriptor: result, outcome } = await this.#ingest(node, content, mediaType)
     const confirm = (): Promise<void> => remember(node, key, result, this.#workshop)
     if (node.parent === undefined) await confirm()
     else this.#awaitConfirmation(node.parent, confirm)
-    return this.#tellStored(node, result, this.storedAs(result) ?? 'copied')
+    return this.#tellStored(node, result, outcome)
   }
 
   #awaitConfirmation({ descriptor }: ReachedNode, confirm: () => Promise<void>): void {
@@ -187,7 +187,7 @@ export class Modification {
       read: (descriptor) => lanes.askWithin(() => source.read(descriptor)),
       fetch: (descriptor) => this.#fetch(node, descriptor),
       make: (bytes, type) => this.#make(node, bytes, type),
-      ingest: (content, type) => this.#ingest(node, content, type),
+      ingest: async (content, type) => (await this.#ingest(node, content, type)).descriptor,
       bring: (descriptor, from) => this.#bring(node, descriptor, from),
       signal,
     }
@@ -207,11 +207,11 @@ export class Modification {
     return blaming('source', 'fetch', node, content)
   }
 
-  async #ingest(node: ReachedNode, content: Content, mediaType: string): Promise<Descriptor> {
+  async #ingest(node: ReachedNode, content: Content, mediaType: string): Promise<Ingested> {
     const watched = this.#watched(node, blaming('caller', 'the content of a modifier', node, content))
-    const { descriptor, outcome } = await ingest(node, watched, mediaType, this.#workshop)
-    this.#stored.set(nodeKey(descriptor), outcome)
-    return descriptor
+    const ingested = await ingest(node, watched, mediaType, this.#workshop)
+    this.#stored.set(nodeKey(ingested.descriptor), ingested.outcome)
+    return ingested
   }
 
   async #bring(node: ReachedNode, descriptor: Descriptor, source: Source): Promise<void> {
