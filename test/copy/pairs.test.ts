@@ -1,45 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { readAll } from '../../src/content/verify.ts'
-import { mediaTypes } from '../../src/content/media-types.ts'
 import { copy } from '../../src/copy/copy.ts'
 import { errorCode } from '../../src/errors.ts'
 import type { Target } from '../../src/targets/target.ts'
 import { graph, type TestGraph } from '../support/graph.ts'
 import { makePlace, placeKinds, type Place, type PlaceKind } from '../support/places.ts'
+import { shapes, type Shape } from '../support/shapes.ts'
 
-const random = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 2_654_435_761) >>> 13))
-
-/** Each drawing with the node that is copied. */
-const drawings: Readonly<Record<string, { root: string; drawing: TestGraph }>> = {
-  'an image': {
-    root: 'image',
-    drawing: graph({
-      image: ['config', 'small', 'large'],
-      large: { mediaType: mediaTypes.ociLayerGzip, bytes: random },
-    }),
-  },
-  'an index': {
-    root: 'index',
-    drawing: graph({ index: ['m1', 'm2'], m1: ['c1', 'shared'], m2: ['c2', 'shared'] }),
-  },
-  'a nested index': {
-    root: 'outer',
-    drawing: graph({
-      outer: ['inner', 'm3'],
-      inner: ['m1', 'm2'],
-      m1: ['c1', 'l'],
-      m2: ['c2', 'l'],
-      m3: ['c3', 'l'],
-    }),
-  },
-  'an artifact with a subject': {
-    root: 'sbom',
-    drawing: graph({
-      sbom: { children: ['empty', 'spdx'], subject: 'image', artifactType: 'application/spdx+json' },
-      image: ['config', 'layer'],
-      empty: { bytes: Buffer.from('{}') },
-    }),
-  },
+const drawings: Readonly<Record<string, Shape>> = {
+  ...shapes,
   'the withdrawn artifact manifest': {
     root: 'artifact',
     drawing: graph({
@@ -50,30 +19,6 @@ const drawings: Readonly<Record<string, { root: string; drawing: TestGraph }>> =
   'a Docker image': {
     root: 'image',
     drawing: graph({ image: { kind: 'docker', children: ['config', 'layer'] } }),
-  },
-  'a Docker list': {
-    root: 'list',
-    drawing: graph({
-      list: { kind: 'list', children: ['m1', 'm2'] },
-      m1: { kind: 'docker', children: ['c1', 'shared'] },
-      m2: { kind: 'docker', children: ['c2', 'shared'] },
-    }),
-  },
-  'empty layers': {
-    root: 'image',
-    drawing: graph({ image: ['config', 'nothing'], nothing: { bytes: Buffer.alloc(0) } }),
-  },
-  'one digest under two media types': {
-    root: 'image',
-    drawing: graph({
-      image: ['config', 'tar', 'zip'],
-      tar: { mediaType: mediaTypes.ociLayer, bytes: Buffer.from('same') },
-      zip: { mediaType: mediaTypes.ociLayerGzip, bytes: Buffer.from('same') },
-    }),
-  },
-  'a manifest type of a user’s own': {
-    root: 'bundle',
-    drawing: graph({ bundle: { kind: 'bundle', children: ['m1', 'blob'] }, m1: ['config', 'layer'] }),
   },
 }
 
@@ -112,7 +57,8 @@ describe.each(pairs)('from %s to %s', (from, to) => {
   it.each(Object.entries(drawings))('%s arrives byte for byte', async (_name, { root, drawing }) => {
     const source = await filled(from, drawing, root)
     const destination = await make(to)
-    const result = await copy(source, 'v1', destination, { destinationReference: ['v1', 'latest'] })
+    const options = { destinationReference: ['v1', 'latest'], foreignLayers: 'copy' } as const
+    const result = await copy(source, 'v1', destination, options)
     await expectSame(destination, drawing)
     expect(result.root.digest).toBe(drawing.descriptor(root).digest)
     for (const tag of ['v1', 'latest']) {
@@ -122,7 +68,7 @@ describe.each(pairs)('from %s to %s', (from, to) => {
         size: drawing.descriptor(root).size,
       })
     }
-    const again = await copy(source, 'v1', destination, { destinationReference: ['v1', 'latest'] })
+    const again = await copy(source, 'v1', destination, options)
     expect(again).toMatchObject({ copied: { nodes: 0 }, skipped: { nodes: 1 } })
   })
 
