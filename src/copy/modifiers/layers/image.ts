@@ -5,7 +5,7 @@ import { mediaTypes } from '../../../content/media-types.ts'
 import { InvalidManifestError } from '../../../errors.ts'
 import { isObject, parseDocument } from '../../document.ts'
 import { withField } from '../fields.ts'
-import { isImage, withConfig } from '../image.ts'
+import { isImage, listOf, withConfig } from '../image.ts'
 import {
   descriptorJson,
   type ChangedManifest,
@@ -41,7 +41,7 @@ export interface Image {
 
 /** The layers of a manifest. Error: INVALID_MANIFEST. */
 export function layersOf(document: JsonObject): readonly Descriptor[] {
-  return entriesOf(document['layers']).map(readDescriptor)
+  return listOf(document['layers']).map(readDescriptor)
 }
 
 /** A descriptor in a document. Error: INVALID_MANIFEST. */
@@ -52,7 +52,7 @@ export function readDescriptor(value: Json | undefined): Descriptor {
 /** What a config lists. Error: INVALID_MANIFEST. */
 export function diffIdsOf(config: JsonObject): readonly Digest[] {
   const { rootfs } = config
-  const found = isObject(rootfs) ? entriesOf(rootfs['diff_ids']) : []
+  const found = isObject(rootfs) ? listOf(rootfs['diff_ids']) : []
   return found.map((diffId) => {
     if (typeof diffId === 'string' && isDigest(diffId)) return diffId
     throw new InvalidManifestError('its config has a diff id that is no digest')
@@ -78,7 +78,7 @@ export function imageOf(document: JsonObject, config: JsonObject): Image {
       `it has ${descriptors.length} layers, but its config has ${diffIds.length} diff ids`,
     )
   }
-  const entries = entriesOf(document['layers']).filter(isObject)
+  const entries = listOf(document['layers']).filter(isObject)
   const layers = descriptors.map((descriptor, index) => ({
     entry: entries[index] ?? descriptorJson(descriptor),
     descriptor,
@@ -112,17 +112,8 @@ function changedHistory(config: JsonObject, steps: readonly ImageStep[]): Json |
   return historyOf(config).length === 0 ? undefined : null
 }
 
-/** What Go writes for an empty list may be null. */
-function entriesOf(list: Json | undefined): readonly Json[] {
-  return isList(list) ? list : []
-}
-
-function isList(value: Json | undefined): value is readonly Json[] {
-  return Array.isArray(value)
-}
-
 function historyOf(config: JsonObject): readonly JsonObject[] {
-  return entriesOf(config['history']).map((entry) => {
+  return listOf(config['history']).map((entry) => {
     if (isObject(entry)) return entry
     throw new InvalidManifestError('its config has an entry of history that is no object')
   })
