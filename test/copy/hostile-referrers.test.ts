@@ -4,6 +4,8 @@ import { plainDescriptor, type Descriptor } from '../../src/content/descriptor.t
 import { digestOf } from '../../src/content/digest.ts'
 import { mediaTypes } from '../../src/content/media-types.ts'
 import { extendedCopy, extendedCopyGraph } from '../../src/copy/extended-copy.ts'
+import { setAnnotations } from '../../src/copy/modifiers/set-annotations.ts'
+import { errorCode } from '../../src/errors.ts'
 import type { SignalOptions } from '../../src/events.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import type { Predecessor, Target } from '../../src/targets/target.ts'
@@ -156,6 +158,20 @@ describe('The way up', () => {
   })
 })
 
+it('A list of referrers that does not end is an error, also where nobody has said how many may be', async () => {
+  const drawing = graph(spec)
+  const source = await filled(drawing)
+  const signature = { edge: 'subject', descriptor: drawing.descriptor('signature') } as const
+  source.predecessors = async function* () {
+    // Without a limit the test would take all memory there is.
+    for (let count = 0; count < 1_100_000; count++) yield signature
+  }
+  const destination = new MemoryTarget()
+  const attempt = extendedCopyGraph(source, drawing.descriptor('image'), destination)
+  expect(errorCode(await attempt.catch((error: unknown) => error))).toBe('SIZE_EXCEEDS_LIMIT')
+  expect(await present(destination, drawing)).toEqual([])
+})
+
 describe('A tag that is named after a digest', () => {
   const drawing = graph(spec)
   const name = `${drawing.descriptor('image').digest.replace(':', '-')}.sig`
@@ -190,16 +206,7 @@ describe('A tag that is named after a digest', () => {
       digestTags: true,
       referrers: 'root',
       invalidated: 'keep',
-      modifiers: [
-        {
-          id: 'test.annotate',
-          parameters: null,
-          apply: (node) =>
-            node.kind === 'manifest' && node.isRequested
-              ? { document: { ...node.document, annotations: { k: 'v' } } }
-              : 'keep',
-        },
-      ],
+      modifiers: [setAnnotations({ k: 'v' })],
     })
     expect(invalidated.map(({ descriptor }) => descriptor.digest).toSorted()).toEqual(
       [drawing.descriptor('payload').digest, drawing.descriptor('signature').digest].toSorted(),
@@ -216,16 +223,7 @@ describe('A tag that is named after a digest', () => {
     const { invalidated } = await extendedCopy(source, 'v1', new MemoryTarget(), {
       digestTags: true,
       invalidated: ({ descriptor }) => (asked.push(descriptor.digest) > 0 ? 'drop' : 'keep'),
-      modifiers: [
-        {
-          id: 'test.annotate',
-          parameters: null,
-          apply: (node) =>
-            node.kind === 'manifest' && node.isRequested
-              ? { document: { ...node.document, annotations: { k: 'v' } } }
-              : 'keep',
-        },
-      ],
+      modifiers: [setAnnotations({ k: 'v' })],
     })
     expect(invalidated).toHaveLength(1)
     expect(asked).toEqual([drawing.descriptor('signature').digest])

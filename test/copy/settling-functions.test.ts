@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ExtendedCopyOptions } from '../../src/copy/extended-options.ts'
 import { extendedCopy } from '../../src/copy/extended-copy.ts'
 import type { Modifier } from '../../src/copy/modifiers/modifier.ts'
+import { setAnnotations } from '../../src/copy/modifiers/set-annotations.ts'
 import { MemoryTarget } from '../../src/targets/memory.ts'
 import { graph } from '../support/graph.ts'
 
@@ -30,14 +31,7 @@ class Functions {
   }
 }
 
-const annotate: Modifier = {
-  id: 'test.annotate',
-  parameters: null,
-  apply: (node) =>
-    node.kind === 'manifest' && node.isRequested
-      ? { document: { ...node.document, annotations: { k: 'v' } } }
-      : 'keep',
-}
+const annotate = setAnnotations({ k: 'v' })
 const keep: Modifier = { id: 'test.keep', parameters: null, apply: () => 'keep' }
 
 describe('A copy that fails', () => {
