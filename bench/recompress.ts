@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import type { Content } from '../src/content/content.ts'
+import { contentOf, type Content } from '../src/content/content.ts'
 import type { Descriptor } from '../src/content/descriptor.ts'
 import { digestOf } from '../src/content/digest.ts'
 import { mediaTypes } from '../src/content/media-types.ts'
@@ -65,7 +65,7 @@ async function peakOf(args: readonly string[], signal: AbortSignal): Promise<num
 
 /** An image of one layer, the same part over and over (gzip may have many members), which is never all in memory. */
 async function sourceOf(isGzip: boolean, tarBytes: number): Promise<{ source: Source; root: Descriptor }> {
-  const part = partly(partBytes)
+  const part = halfNoise(partBytes)
   const member = isGzip ? gzipSync(part, { level: 1 }) : part
   const count = tarBytes / partBytes
   const [zipped, tar] = [createHash('sha256'), createHash('sha256')]
@@ -85,9 +85,7 @@ async function sourceOf(isGzip: boolean, tarBytes: number): Promise<{ source: So
   const root = await push(memory, mediaType, { schemaVersion: 2, mediaType, config, layers: [layer] })
   const content: Content = {
     async *[Symbol.asyncIterator]() {
-      for (let at = 0; at < count; at++)
-        for (let from = 0; from < member.length; from += 65536)
-          yield Buffer.from(member.subarray(from, from + 65536))
+      for (let at = 0; at < count; at++) yield* contentOf(member)
     },
   }
   const source: Source = {
@@ -101,16 +99,12 @@ async function sourceOf(isGzip: boolean, tarBytes: number): Promise<{ source: So
 async function push(target: MemoryTarget, mediaType: string, document: object): Promise<Descriptor> {
   const bytes = Buffer.from(JSON.stringify(document))
   const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
-  await target.push(descriptor, {
-    async *[Symbol.asyncIterator]() {
-      yield bytes
-    },
-  })
+  await target.push(descriptor, contentOf(bytes))
   return descriptor
 }
 
 /** Half of it noise, the same each time, half of it zeros. */
-function partly(length: number): Buffer {
+function halfNoise(length: number): Buffer {
   const bytes = Buffer.alloc(length)
   for (let at = 0, state = 1; at < length; at++) {
     if (at % 8192 >= 4096) continue

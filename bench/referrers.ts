@@ -100,7 +100,7 @@ async function fill(target: MemoryTarget, count: number): Promise<readonly Descr
     mediaType: mediaTypes.ociIndex,
   })
   await target.tag(subject, tag)
-  const empty = await push('application/vnd.oci.empty.v1+json', '{}')
+  const empty = await push(mediaTypes.ociEmpty, '{}')
   for (let at = 0; at < count; at++) {
     const statement = await push('application/json', { statement: at })
     const artifactType = 'application/vnd.example.statement'
