@@ -44,7 +44,7 @@ interface Met {
   readonly descriptor: Descriptor
   /** On a way that leads from the node only upwards. */
   readonly isInLine: boolean
-  /** A tag led to it, or to what it is below: no root brings it. */
+  /** A tag led to it, or to a node above it: the tag brings it along, and no root does. */
   readonly isTagged: boolean
 }
 
@@ -112,7 +112,7 @@ class RootSearch {
     }
   }
 
-  /** What is below a node is of its level. */
+  /** The way down does not count: what is below a node is on the level of that node. */
   async #handle(met: Met, height: number): Promise<void> {
     // So that depth costs memory and not the call stack.
     await Promise.resolve()
@@ -195,7 +195,7 @@ class RootSearch {
     const place = { descriptor: referrerDescriptor(descriptor, facts), edge }
     if (!(await this.#isWanted(place, of))) return
     if (edge === 'subject' && of.digest === this.#node.digest) this.#types.add(facts.artifactType ?? '')
-    // Under no other media type than it names: as a blob, nothing below it would come along.
+    // By the whole key: what is named as a blob brings nothing that is below it, and must not hide a manifest from the roots.
     for (const successor of successors) this.#below.add(nodeKey(successor.descriptor))
     const key = nodeKey(descriptor)
     if (isInLine) this.#line.add(key)

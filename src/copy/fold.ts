@@ -89,7 +89,7 @@ export class Fold {
     return isOriginal === true && isModifiable ? `${nodeKey(descriptor)} as it is` : nodeKey(descriptor)
   }
 
-  /** What stays in memory for each node: annotations and embedded data can be of any length. */
+  /** Of each node only what identifies it stays in memory: annotations and embedded data can be of any length. */
   async #handled(node: ReachedNode): Promise<Descriptor | undefined> {
     const result = await this.#handle(node)
     return result === undefined || node.edge === 'root' ? result : plainDescriptor(result)

@@ -9,7 +9,7 @@ type OutcomeEvent = Extract<NodeEvent, { type: 'copied' | 'mounted' | 'skipped' 
 export class Ledger {
   readonly #onEvent: SignalOptions['onEvent']
   readonly #outcomes = new Map<string, Outcome>()
-  /** As they would be at the destination. */
+  /** Keys of what `preCopy` left out, as it would be at the destination. */
   readonly #leftOut = new Set<string>()
   readonly #invalidated: Invalidated[] = []
 

@@ -23,8 +23,9 @@ export interface RecompressLayersOptions {
  * by how they begin, and they are made anew, also where only their media type was wrong. Blobs that are no layers, layers
  * that may not be distributed, and what artifacts name are kept. Where the config does not list the digest of a tar that
  * was read, the copy fails; only diff ids of sha256 can be compared.
- * RangeError for a level that there is not, and a limit that is none. Errors: INVALID_LAYER, DIGEST_MISMATCH, SIZE_EXCEEDS_LIMIT; UNSUPPORTED for
- * a Docker layer and zstd.
+ *
+ * RangeError for a level that there is not, and a limit that is none. Errors: INVALID_LAYER, DIGEST_MISMATCH,
+ * SIZE_EXCEEDS_LIMIT; UNSUPPORTED for a Docker layer and zstd.
  */
 export function recompressLayers(options: RecompressLayersOptions): Modifier {
   const { to, maxUncompressedBytes = defaultMaxUncompressedBytes } = options
