@@ -95,6 +95,29 @@ export class PlannedDestination implements Destination {
     return outcome
   }
 
+  /**
+   * What a modifier brings of its own is hashed; what it makes of content of the source is not known. So it is in a plan
+   * also where the copy would spool it.
+   */
+  async ingest(content: Content, mediaType: string): Promise<Descriptor> {
+    const { unknown, uncertainties } = this.#book
+    uncertainties.add('how many requests it takes to store what modifiers make is not known')
+    const hasher = createHash('sha256')
+    let size = 0
+    try {
+      for await (const chunk of content) {
+        hasher.update(chunk)
+        size += chunk.length
+      }
+      return { mediaType, digest: `sha256:${hasher.digest('hex')}`, size }
+    } catch (error) {
+      if (!causesOf(error).includes(this.#source.refusal)) throw error
+      const digest = digestOf(Buffer.from(`not known before it is made: ${unknown.size}`))
+      unknown.add(digest)
+      return { mediaType, digest, size: 0 }
+    }
+  }
+
   /** Where `pushReference` is missing. */
   async tag(descriptor: Descriptor): Promise<void> {
     this.#count(descriptor, 1)
@@ -173,29 +196,6 @@ export class PlannedDestination implements Destination {
       'what is there is not read back by a plan, so that nothing is known to be damaged',
     )
     return contentOf(new Uint8Array())
-  }
-
-  /**
-   * What a modifier brings of its own is hashed; what it makes of content of the source is not known. So it is in a plan
-   * also where the copy would spool it.
-   */
-  async ingest(content: Content, mediaType: string): Promise<Descriptor> {
-    const { unknown, uncertainties } = this.#book
-    uncertainties.add('how many requests it takes to store what modifiers make is not known')
-    const hasher = createHash('sha256')
-    let size = 0
-    try {
-      for await (const chunk of content) {
-        hasher.update(chunk)
-        size += chunk.length
-      }
-      return { mediaType, digest: `sha256:${hasher.digest('hex')}`, size }
-    } catch (error) {
-      if (!causesOf(error).includes(this.#source.refusal)) throw error
-      const digest = digestOf(Buffer.from(`not known before it is made: ${unknown.size}`))
-      unknown.add(digest)
-      return { mediaType, digest, size: 0 }
-    }
   }
 
   #counted(options: SignalOptions): SignalOptions {
