@@ -3,20 +3,16 @@ import * as values from './flag-values.ts'
 import * as flags from './flags.ts'
 import { exitCodesHelp } from './output/exit-codes.ts'
 import { referencesHelp } from './output/references-help.ts'
-import type { CommandContext } from './program.ts'
+import type { CommandContext, OnExitCode } from './program.ts'
 import { parseTemplate } from './template.ts'
 
 /** Adds `graph` and `discover`, which show what is around a node. */
-export function addGraphCommands(
-  program: Command,
-  context: CommandContext,
-  onExitCode: (code: number) => void,
-): void {
+export function addGraphCommands(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
   addGraph(program, context, onExitCode)
   addDiscover(program, context, onExitCode)
 }
 
-function addGraph(program: Command, context: CommandContext, onExitCode: (code: number) => void): void {
+function addGraph(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
   const command = program
     .command('graph')
     .summary('show what is under a reference, and what refers to it')
@@ -46,7 +42,7 @@ const discoverHelp = `
 A template has {{reference}}, {{digest}}, {{mediaType}}, {{artifactType}}, {{size}} and {{annotations.KEY}}.
 `
 
-function addDiscover(program: Command, context: CommandContext, onExitCode: (code: number) => void): void {
+function addDiscover(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
   const command = program
     .command('discover')
     .summary('list the referrers of a reference: signatures, SBOMs, attestations')

@@ -17,11 +17,14 @@ export interface CommandContext {
   readonly signal: AbortSignal
 }
 
+/** Hears what a command ended with. */
+export type OnExitCode = (code: number) => void
+
 /**
  * The command line: names, flags and help. What a command needs is loaded when it runs, so that help, the version and
- * wrong flags cost nothing. `onExitCode` hears what a command ended with.
+ * wrong flags cost nothing.
  */
-export function createProgram(context: CommandContext, onExitCode: (code: number) => void): Command {
+export function createProgram(context: CommandContext, onExitCode: OnExitCode): Command {
   const program = new Command('copygraph')
     .description('Copies graphs of OCI content between registries and OCI image layouts.')
     .version(readVersion())
@@ -52,8 +55,6 @@ manifests. Changes are made in this order: --strip-attestations, --to-oci or --t
 stdout has one line, the destination with the digest that is there now, or one JSON report
 (docs/cp-report.schema.json). Progress goes to stderr; --quiet leaves it out, and warnings too.
 `
-
-type OnExitCode = (code: number) => void
 
 function addCp(program: Command, context: CommandContext, onExitCode: OnExitCode): void {
   const command = program
