@@ -8,6 +8,7 @@ import { extendedCopy, extendedCopyGraph } from '../../src/copy/extended-copy.ts
 import type { FilterRule } from '../../src/copy/filter.ts'
 import { isNoneOf } from '../../src/copy/filters.ts'
 import { descriptorJson, type Modifier } from '../../src/copy/modifiers/modifier.ts'
+import { setAnnotations } from '../../src/copy/modifiers/set-annotations.ts'
 import { planCopy, planExtendedCopy } from '../../src/copy/plan.ts'
 import { runPlan } from '../../src/copy/run-plan.ts'
 import { errorCode, ResponseError } from '../../src/errors.ts'
@@ -20,12 +21,7 @@ import { RecordingDestination } from '../support/spy.ts'
 
 const drawing = graph({ index: ['m1', 'm2'], m1: ['c1', 'l1'], m2: ['c2', 'l2'] })
 
-const annotate: Modifier = {
-  id: 'test.annotate',
-  parameters: null,
-  apply: (node) =>
-    node.kind === 'manifest' ? { document: { ...node.document, annotations: { k: 'v' } } } : 'keep',
-}
+const annotate = setAnnotations({ k: 'v' }, { on: 'manifests' })
 
 async function filled(of: TestGraph = drawing, root = 'index'): Promise<MemoryTarget> {
   const source = new MemoryTarget({ manifestTypes: ownTypes })
