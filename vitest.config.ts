@@ -6,7 +6,8 @@ const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [{ find: /^copygraph$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }],
   },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 30_000 },
+  // Many tests wait for other processes and for clocks; by itself, vitest would use one of two processors.
+  test: { include: ['test/**/*.test.ts'], testTimeout: 30_000, maxWorkers: '100%' },
 })
 
 export default config
