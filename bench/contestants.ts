@@ -24,8 +24,6 @@ export const ours = 'copygraph'
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 
-const copyReferrers = fileURLToPath(new URL('copy-referrers.ts', import.meta.url))
-
 /** Ours, which is run as its users run it, and the peers; each with the settings it comes with. */
 export function contestants(): readonly Contestant[] {
   return [
@@ -62,7 +60,10 @@ export function contestants(): readonly Contestant[] {
 export function referrersContestants(): readonly Contestant[] {
   return [
     contestant(ours, existsSync(main) ? process.execPath : undefined, (source, destination) => [
-      copyReferrers,
+      main,
+      'cp',
+      '--recursive',
+      '--quiet',
       reference(source, ''),
       reference(destination, ''),
     ]),
