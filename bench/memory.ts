@@ -127,13 +127,13 @@ function asHeld(run: Run): Run {
   return { ...run, direction: `${run.direction} (held)` }
 }
 
-/** A layout is written with one writev for each MiB, so that a delay of each makes the disk as slow as the held registries. */
+/** A layout is written with one writev or pwritev for each MiB, so that a delay of each makes the disk as slow as the held registries. */
 export function withSlowWrites({ program, args }: Command): Command {
   const microseconds = Math.round((mebibyte / heldBytesPerSecond) * 1_000_000)
-  const slow = ['-f', '--seccomp-bpf', '-qq', '--output=/dev/null', '--trace=writev']
+  const slow = ['-f', '--seccomp-bpf', '-qq', '--output=/dev/null', '--trace=writev,pwritev']
   return {
     program: 'strace',
-    args: [...slow, `--inject=writev:delay_enter=${microseconds}`, program, ...args],
+    args: [...slow, `--inject=writev,pwritev:delay_enter=${microseconds}`, program, ...args],
   }
 }
 

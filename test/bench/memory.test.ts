@@ -30,7 +30,7 @@ it('a result says which limit it misses, by a byte too', () => {
 it('a layout is held back by a delay of each writev, a fiftieth of a second for its MiB', () => {
   const { program, args } = withSlowWrites({ program: '/bin/ours', args: ['cp', 'a b', '--flag'] })
   expect(program).toBe('strace')
-  expect(args).toContain('--trace=writev')
-  expect(args).toContain('--inject=writev:delay_enter=20000')
+  expect(args).toContain('--trace=writev,pwritev')
+  expect(args).toContain('--inject=writev,pwritev:delay_enter=20000')
   expect(args.slice(-4)).toEqual(['/bin/ours', 'cp', 'a b', '--flag'])
 })
